@@ -1,0 +1,50 @@
+# Shortcuts; bare `make` lists them. Cargo does the work.
+
+CARGO ?= cargo
+ARGS  ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help build run test test-poll lint doc demo bench clients
+
+help: ## list these targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+
+build: ## build the library and the program, optimised
+	$(CARGO) build --release
+
+run: ## share the current folder, writable, on port 2121 (other flags: ARGS="-p 2122")
+	$(CARGO) run --release -- -w $(ARGS)
+
+test: clients-if-possible ## run all tests; installs the FTP clients they drive if it can
+	$(CARGO) test --workspace $(ARGS)
+
+test-poll: export RUSTFLAGS := $(RUSTFLAGS) --cfg mio_unsupported_force_poll_poll
+test-poll: export CARGO_TARGET_DIR := target/poll
+test-poll: clients-if-possible ## run all tests on the poll(2) backend
+	$(CARGO) test --workspace $(ARGS)
+
+lint: ## check format, and clippy with warnings as errors
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+doc: export RUSTDOCFLAGS := -D warnings
+doc: ## build the documentation, with warnings as errors
+	$(CARGO) doc --workspace --no-deps
+
+demo: ## build the demos and say how to run them
+	$(CARGO) build --examples
+	@for file in demo/*.rs; do \
+	    name=$$(basename $$file .rs); \
+	    printf '  cargo run --example %-18s %s\n' $$name "$$(sed -n '1s,^//! ,,p' $$file)"; \
+	done
+
+bench: ## measure speed and memory on this machine, in short
+	$(CARGO) run --release --bin ftpbench -- --quick $(ARGS)
+
+clients: ## install the FTP clients that the tests drive (apt-get, as root or by sudo)
+	@sh tests/install-clients
+
+# The tests that need a client say by themselves what its absence means.
+.PHONY: clients-if-possible
+clients-if-possible:
+	@sh tests/install-clients || true

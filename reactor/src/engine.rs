@@ -1,0 +1,282 @@
+//! The loop's state and the only code that calls dispatchers: takes the box out of its slot, calls
+//! it behind the panic guard, puts it back, and then starts and closes whom the callback asked for.
+
+use crate::guard::{LOG, guard};
+use crate::post::{Op, Shared, drop_op};
+use crate::ready::untoken;
+use crate::signals::Signals;
+use crate::slots::Slots;
+use crate::timers::{Due, Timers};
+use crate::{Channel, Context, Dispatcher, Key, Ready};
+use mio::{Registry, Token};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Size of the buffer that all dispatchers of a loop share.
+const SCRATCH: usize = 256 * 1024;
+
+/// What a callback asked for that has to wait until it returned.
+pub(crate) enum After {
+    Start(Key),
+    Close(Key),
+}
+
+pub(crate) struct Engine {
+    pub(crate) registry: Registry,
+    pub(crate) slots: Slots,
+    pub(crate) timers: Timers,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) signals: Signals,
+    pub(crate) after: VecDeque<After>,
+    /// Channels to call in the next turn's `again` phase.
+    pub(crate) again: Vec<(Key, Channel)>,
+    pub(crate) now: Instant,
+    pub(crate) stopping: bool,
+    /// The reactor is being dropped: nobody new comes in.
+    closing_down: bool,
+    scratch: Box<[u8]>,
+    // Memory that is used again every turn.
+    again_now: Vec<(Key, Channel)>,
+    due: Vec<Due>,
+    ops: Vec<Op>,
+}
+
+impl Engine {
+    pub(crate) fn new(registry: Registry, shared: Arc<Shared>) -> Engine {
+        Engine {
+            registry,
+            slots: Slots::new(),
+            timers: Timers::new(),
+            shared,
+            signals: Signals::new(),
+            after: VecDeque::new(),
+            again: Vec::new(),
+            now: Instant::now(),
+            stopping: false,
+            closing_down: false,
+            scratch: Box::default(),
+            again_now: Vec::new(),
+            due: Vec::new(),
+            ops: Vec::new(),
+        }
+    }
+
+    pub(crate) fn refresh(&mut self) -> Instant {
+        self.now = Instant::now();
+        self.now
+    }
+
+    pub(crate) fn scratch(&mut self) -> &mut [u8] {
+        if self.scratch.is_empty() {
+            self.scratch = vec![0; SCRATCH].into_boxed_slice();
+        }
+        &mut self.scratch
+    }
+
+    /// Gives the dispatcher a slot. Its `start` comes when the running callback has returned.
+    pub(crate) fn spawn(&mut self, dispatcher: Box<dyn Dispatcher>) -> Key {
+        let refused = if self.closing_down {
+            dispatcher
+        } else {
+            match self.slots.insert(dispatcher) {
+                Ok(key) => {
+                    self.after.push_back(After::Start(key));
+                    return key;
+                }
+                Err(dispatcher) => {
+                    log::error!(target: LOG, "no slot left for another dispatcher");
+                    dispatcher
+                }
+            }
+        };
+        guard("dropping a dispatcher", || drop(refused));
+        Key::NOBODY
+    }
+
+    /// How long the poller may wait: not at all while something is to be done, otherwise until the
+    /// next timer. Rounded up to milliseconds, the grain of most pollers, so that the loop does
+    /// not turn in vain just before a deadline.
+    pub(crate) fn wait(&mut self, at_most: Option<Duration>) -> Option<Duration> {
+        if !self.again.is_empty() || self.shared.has_work() {
+            return Some(Duration::ZERO);
+        }
+        let timer = self.timers.next_deadline().map(|deadline| {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let millis = left.as_nanos().div_ceil(1_000_000);
+            Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX))
+        });
+        match (timer, at_most) {
+            (Some(timer), Some(at_most)) => Some(timer.min(at_most)),
+            (timer, at_most) => timer.or(at_most),
+        }
+    }
+
+    /// Turns the channels over that asked for `again` in the last turn. To be called before the
+    /// events of this turn, which may ask for it anew.
+    pub(crate) fn begin_turn(&mut self) {
+        self.refresh();
+        std::mem::swap(&mut self.again, &mut self.again_now);
+    }
+
+    /// An event of the poller. One for a sleeping channel is kept for its waking; one for a
+    /// channel that waits for its `again` comes with that, so that it gets one budget, not two.
+    pub(crate) fn event(&mut self, token: Token, ready: Ready) {
+        let (index, channel, is) = untoken(token);
+        let Some((key, slot)) = self.slots.at(index) else {
+            return;
+        };
+        if !is(key.generation) {
+            return;
+        }
+        if slot.is_asleep(channel) || slot.again & channel.bit() != 0 {
+            if ready.is_read_closed() {
+                slot.read_closed |= channel.bit();
+            }
+            return;
+        }
+        self.call(key, |dispatcher, cx| dispatcher.ready(cx, channel, ready));
+    }
+
+    /// Signals that arrived since the last turn, to whoever watches them.
+    pub(crate) fn signal_event(&mut self) {
+        for signal in self.signals.read() {
+            for key in self.signals.watchers(signal) {
+                self.call(key, |dispatcher, cx| dispatcher.signal(cx, signal));
+            }
+        }
+    }
+
+    pub(crate) fn run_again(&mut self) {
+        let mut batch = std::mem::take(&mut self.again_now);
+        for (key, channel) in batch.drain(..) {
+            let Some(slot) = self.slots.get_mut(key) else {
+                continue;
+            };
+            slot.again &= !channel.bit();
+            // Its waking will call it anyway.
+            if slot.is_asleep(channel) {
+                continue;
+            }
+            let ready = Ready::again(slot.take_read_closed(channel));
+            self.call(key, |dispatcher, cx| dispatcher.ready(cx, channel, ready));
+        }
+        self.again_now = batch;
+    }
+
+    pub(crate) fn run_timers(&mut self) {
+        let now = self.refresh();
+        let mut batch = std::mem::take(&mut self.due);
+        self.timers.collect(now, &mut batch);
+        for due in batch.drain(..) {
+            let Some(fired) = self.timers.fire(due, now) else {
+                continue;
+            };
+            let Some((key, slot)) = self.slots.at(fired.owner as usize) else {
+                continue;
+            };
+            if !fired.repeats {
+                self.timers.remove(fired.id, &mut slot.timers);
+            }
+            self.call(key, |dispatcher, cx| {
+                dispatcher.timeout(cx, fired.id, fired.tag);
+            });
+        }
+        self.due = batch;
+    }
+
+    /// Does what had been posted when this phase began; what is posted meanwhile waits a turn.
+    pub(crate) fn run_posted(&mut self) {
+        self.refresh();
+        let mut batch = std::mem::take(&mut self.ops);
+        self.shared.take(&mut batch);
+        for op in batch.drain(..) {
+            self.posted(op);
+        }
+        self.ops = batch;
+    }
+
+    fn posted(&mut self, op: Op) {
+        match op {
+            Op::Message(key, message) => {
+                if self.slots.get(key).is_some() {
+                    self.call(key, |dispatcher, cx| dispatcher.message(cx, message));
+                } else {
+                    drop_op(Op::Message(key, message));
+                }
+            }
+            Op::Call(f) => {
+                guard("a posted closure", || {
+                    f(&mut Context::new(self, Key::NOBODY));
+                });
+                self.settle();
+            }
+            Op::Wake(key, channel) => self.wake(key, channel),
+            Op::Stop => self.stopping = true,
+        }
+    }
+
+    fn wake(&mut self, key: Key, channel: Channel) {
+        let Some(slot) = self.slots.get_mut(key) else {
+            return;
+        };
+        if slot.wake(channel) {
+            let ready = Ready::woken(slot.take_read_closed(channel));
+            self.call(key, |dispatcher, cx| dispatcher.ready(cx, channel, ready));
+        }
+    }
+
+    /// Calls a dispatcher, and then does what it asked for.
+    fn call(&mut self, key: Key, f: impl FnOnce(&mut dyn Dispatcher, &mut Context<'_>)) {
+        self.call_only(key, f);
+        self.settle();
+    }
+
+    fn call_only(&mut self, key: Key, f: impl FnOnce(&mut dyn Dispatcher, &mut Context<'_>)) {
+        let Some(mut dispatcher) = self.slots.take(key) else {
+            return;
+        };
+        let called = guard("a dispatcher", || {
+            f(&mut *dispatcher, &mut Context::new(self, key));
+        });
+        self.slots.put_back(key, dispatcher);
+        if called.is_none() {
+            self.after.push_back(After::Close(key));
+        }
+    }
+
+    /// Starts and closes, in the order it was asked for. Nobody's callback is running.
+    pub(crate) fn settle(&mut self) {
+        while let Some(after) = self.after.pop_front() {
+            match after {
+                After::Start(key) => self.call_only(key, |dispatcher, cx| dispatcher.start(cx)),
+                After::Close(key) => self.close(key),
+            }
+        }
+    }
+
+    /// The one place where dispatchers end.
+    fn close(&mut self, key: Key) {
+        let Some(mut dispatcher) = self.slots.take(key) else {
+            return;
+        };
+        guard("a dispatcher's `closed`", || {
+            dispatcher.closed(&mut Context::new(self, key));
+        });
+        if let Some(slot) = self.slots.get_mut(key) {
+            self.timers.remove_all(&mut slot.timers);
+        }
+        self.slots.remove(key);
+        self.signals.forget(key);
+        guard("dropping a dispatcher", || drop(dispatcher));
+    }
+
+    /// Closes everybody, for good.
+    pub(crate) fn close_down(&mut self) {
+        self.closing_down = true;
+        let keys = self.slots.keys().map(After::Close);
+        self.after.extend(keys);
+        self.settle();
+        self.shared.shut();
+    }
+}

@@ -1,0 +1,290 @@
+//! Listening sockets: bound with the options a server wants, and accepting with the system's
+//! many temporary failures sorted out.
+
+use mio::event::Source;
+use mio::net::{TcpListener, TcpStream};
+use mio::{Interest, Registry, Token};
+use socket2::{Domain, Protocol, Socket, Type};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+/// How a listening socket is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListenOptions {
+    /// How many connections the system may hold until they are accepted. Default 128; the system
+    /// has an upper limit of its own.
+    pub backlog: i32,
+    /// `SO_REUSEADDR`: bind although connections of an earlier listener linger. Default true,
+    /// except on Windows, where it means that others may take the port over.
+    pub reuse_addr: bool,
+    /// `IPV6_V6ONLY`: `Some(true)` for IPv6 alone, `Some(false)` for IPv4 as well. The default
+    /// `None` is IPv4 as well where the system can (OpenBSD cannot). Only of use on IPv6.
+    pub only_v6: Option<bool>,
+}
+
+impl Default for ListenOptions {
+    fn default() -> ListenOptions {
+        ListenOptions {
+            backlog: 128,
+            reuse_addr: cfg!(not(windows)),
+            only_v6: None,
+        }
+    }
+}
+
+/// What [`Listener::accept`] got.
+#[derive(Debug)]
+pub enum Accepted {
+    /// A connection, nonblocking, and who it is from.
+    Stream(TcpStream, SocketAddr),
+    /// Nobody is waiting; an event will tell.
+    WouldBlock,
+    /// Somebody is waiting, but file descriptors or memory ran out. No event will tell when there
+    /// are some again: try later.
+    Exhausted,
+}
+
+/// A nonblocking listening TCP socket.
+#[derive(Debug)]
+pub struct Listener {
+    inner: TcpListener,
+}
+
+/// How often one `accept` tries again before it reports the failure.
+const TRIES: usize = 32;
+
+impl Listener {
+    /// Listens on an address. Port 0 is a free one of the system's choice. `[::]` takes IPv4 as
+    /// well where the system can.
+    ///
+    /// # Errors
+    ///
+    /// `AddrInUse`, `AddrNotAvailable`, `PermissionDenied`, or whatever else the system says.
+    pub fn bind(addr: SocketAddr, options: ListenOptions) -> io::Result<Listener> {
+        let socket = open(addr.ip(), options)?;
+        socket.bind(&addr.into())?;
+        listen(socket, options)
+    }
+
+    /// Listens on the first of `ports` that is free. Ports that are in use, or that this process
+    /// may not use, are passed over.
+    ///
+    /// # Errors
+    ///
+    /// `AddrInUse` when no port is left; otherwise as [`bind`](Listener::bind).
+    pub fn bind_range(
+        ip: IpAddr,
+        ports: &mut dyn Iterator<Item = u16>,
+        options: ListenOptions,
+    ) -> io::Result<Listener> {
+        // A socket that could not be bound can be tried on the next port.
+        let mut unbound = None;
+        for port in ports {
+            let socket = match unbound.take() {
+                Some(socket) => socket,
+                None => open(ip, options)?,
+            };
+            match socket.bind(&SocketAddr::new(ip, port).into()) {
+                Ok(()) => match listen(socket, options) {
+                    Err(error) if is_taken(&error) => {}
+                    result => return result,
+                },
+                Err(error) if is_taken(&error) => unbound = Some(socket),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(io::Error::new(
+            io::ErrorKind::AddrInUse,
+            "no port of the range is free",
+        ))
+    }
+
+    /// Takes over a socket that listens already, for instance one that was inherited.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be made nonblocking.
+    pub fn from_std(listener: std::net::TcpListener) -> io::Result<Listener> {
+        listener.set_nonblocking(true)?;
+        let inner = TcpListener::from_std(listener);
+        Ok(Listener { inner })
+    }
+
+    /// The address it listens on, with the port the system chose.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the system says.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.inner.local_addr()
+    }
+
+    /// Accepts one connection, if one is waiting. Connections that broke while they waited are
+    /// passed over.
+    ///
+    /// # Errors
+    ///
+    /// What is neither a matter of that one connection nor of resources: the socket is of no use.
+    pub fn accept(&self) -> io::Result<Accepted> {
+        let mut tries = TRIES;
+        loop {
+            tries -= 1;
+            match self.inner.accept() {
+                Ok((stream, peer)) => return Ok(Accepted::Stream(stream, peer)),
+                Err(error) => match failure(&error) {
+                    Failure::WouldBlock => return Ok(Accepted::WouldBlock),
+                    Failure::Exhausted => return Ok(Accepted::Exhausted),
+                    Failure::Passing if tries > 0 => {}
+                    Failure::Passing | Failure::Fatal => return Err(error),
+                },
+            }
+        }
+    }
+}
+
+fn open(ip: IpAddr, options: ListenOptions) -> io::Result<Socket> {
+    let domain = match ip {
+        IpAddr::V4(_) => Domain::IPV4,
+        IpAddr::V6(_) => Domain::IPV6,
+    };
+    let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    if options.reuse_addr {
+        socket.set_reuse_address(true)?;
+    }
+    if ip.is_ipv6() {
+        match options.only_v6 {
+            Some(only) => socket.set_only_v6(only)?,
+            // As far as the system can.
+            None => drop(socket.set_only_v6(false)),
+        }
+    }
+    Ok(socket)
+}
+
+fn listen(socket: Socket, options: ListenOptions) -> io::Result<Listener> {
+    socket.listen(options.backlog)?;
+    let inner = TcpListener::from_std(socket.into());
+    Ok(Listener { inner })
+}
+
+fn is_taken(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied
+    )
+}
+
+#[derive(Debug, PartialEq)]
+enum Failure {
+    WouldBlock,
+    Exhausted,
+    /// Of this one connection or moment: the next try may do.
+    Passing,
+    Fatal,
+}
+
+fn failure(error: &io::Error) -> Failure {
+    match error.kind() {
+        io::ErrorKind::WouldBlock => return Failure::WouldBlock,
+        io::ErrorKind::OutOfMemory => return Failure::Exhausted,
+        io::ErrorKind::Interrupted
+        | io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::ConnectionReset
+        | io::ErrorKind::TimedOut
+        | io::ErrorKind::HostUnreachable
+        | io::ErrorKind::NetworkUnreachable
+        | io::ErrorKind::NetworkDown
+        // Linux hands a firewall's refusal over to accept.
+        | io::ErrorKind::PermissionDenied => return Failure::Passing,
+        _ => {}
+    }
+    match error.raw_os_error() {
+        Some(code) if codes::EXHAUSTED.contains(&code) => Failure::Exhausted,
+        Some(code) if codes::PASSING.contains(&code) => Failure::Passing,
+        Some(_) => Failure::Fatal,
+        // Not from the system: macOS accepts a connection that is gone with an empty address,
+        // which mio cannot read.
+        None => Failure::Passing,
+    }
+}
+
+/// Codes that have no `io::ErrorKind`.
+mod codes {
+    #[cfg(unix)]
+    pub(super) const EXHAUSTED: &[i32] = &[libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM];
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(super) const PASSING: &[i32] = &[
+        libc::EPROTO,
+        libc::ENOPROTOOPT,
+        libc::EHOSTDOWN,
+        libc::ENONET,
+        libc::EOPNOTSUPP,
+    ];
+    #[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
+    pub(super) const PASSING: &[i32] = &[libc::EPROTO, libc::EHOSTDOWN];
+
+    /// `WSAEMFILE` and `WSAENOBUFS`.
+    #[cfg(windows)]
+    pub(super) const EXHAUSTED: &[i32] = &[10024, 10055];
+    /// None known.
+    #[cfg(windows)]
+    pub(super) const PASSING: &[i32] = &[];
+}
+
+impl Source for Listener {
+    fn register(
+        &mut self,
+        registry: &Registry,
+        token: Token,
+        interests: Interest,
+    ) -> io::Result<()> {
+        self.inner.register(registry, token, interests)
+    }
+
+    fn reregister(
+        &mut self,
+        registry: &Registry,
+        token: Token,
+        interests: Interest,
+    ) -> io::Result<()> {
+        self.inner.reregister(registry, token, interests)
+    }
+
+    fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        self.inner.deregister(registry)
+    }
+}
+
+#[cfg(unix)]
+impl std::os::fd::AsFd for Listener {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.inner.as_fd()
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_of_accept_are_told_apart() {
+        let of = |code| failure(&io::Error::from_raw_os_error(code));
+        for code in [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM] {
+            assert_eq!(of(code), Failure::Exhausted, "{code}");
+        }
+        for code in [
+            libc::EINTR,
+            libc::ECONNABORTED,
+            libc::EPROTO,
+            libc::EPERM,
+            libc::ENETDOWN,
+            libc::EHOSTUNREACH,
+        ] {
+            assert_eq!(of(code), Failure::Passing, "{code}");
+        }
+        assert_eq!(of(libc::EAGAIN), Failure::WouldBlock);
+        assert_eq!(of(libc::EBADF), Failure::Fatal);
+        assert_eq!(of(libc::EINVAL), Failure::Fatal);
+    }
+}

@@ -1,0 +1,408 @@
+//! The table of flags: parser, `--help` and the tables of `docs/cli.md` come from it or are
+//! compared with it. A default in it is parsed as if it had been given.
+
+use getopts::{HasArg, Occur};
+
+/// One flag.
+pub(super) struct Flag {
+    /// Its letter, or nothing.
+    short: &'static str,
+    /// Its name without the dashes.
+    pub(super) long: &'static str,
+    /// What its value is called; empty for a switch.
+    value: &'static str,
+    /// The value when it is not given; empty when that is no value but a rule told in `help`.
+    pub(super) default: &'static str,
+    help: &'static str,
+}
+
+/// Flags that belong together.
+pub(super) struct Group {
+    title: &'static str,
+    flags: &'static [Flag],
+}
+
+const fn switch(short: &'static str, long: &'static str, help: &'static str) -> Flag {
+    Flag {
+        short,
+        long,
+        value: "",
+        default: "",
+        help,
+    }
+}
+
+const fn value(
+    short: &'static str,
+    long: &'static str,
+    value: &'static str,
+    default: &'static str,
+    help: &'static str,
+) -> Flag {
+    Flag {
+        short,
+        long,
+        value,
+        default,
+        help,
+    }
+}
+
+pub(super) const GROUPS: [Group; 4] = [
+    Group {
+        title: "Main options",
+        flags: &[
+            value(
+                "i",
+                "interface",
+                "ADDRESS",
+                "",
+                "address or host name to listen on (default: all interfaces, IPv6 and IPv4)",
+            ),
+            value(
+                "p",
+                "port",
+                "PORT",
+                "2121",
+                "TCP port to listen on, 0 = a free one",
+            ),
+            value(
+                "d",
+                "directory",
+                "PATH",
+                "",
+                "directory to share (default: the current directory)",
+            ),
+            switch(
+                "w",
+                "write",
+                "let the user change files (default: read-only)",
+            ),
+            value(
+                "u",
+                "username",
+                "NAME",
+                "",
+                "user who may log in; needs --password, and switches anonymous off",
+            ),
+            value("P", "password", "PASSWORD", "", "password of that user"),
+            switch(
+                "",
+                "anonymous",
+                "besides that user let anonymous in, always read-only",
+            ),
+            value(
+                "n",
+                "nat-address",
+                "ADDRESS",
+                "",
+                "public IPv4 address or host name, told to clients for passive connections when \
+                 the server is behind a NAT",
+            ),
+            value(
+                "",
+                "masquerade-map",
+                "PRIVATE=PUBLIC",
+                "",
+                "like --nat-address, for clients that reach the server at address PRIVATE; may \
+                 be repeated",
+            ),
+            value(
+                "r",
+                "range",
+                "FROM-TO",
+                "",
+                "ports for passive connections, such as 60000-60100 (default: any free port)",
+            ),
+            switch("D", "debug", "log every command and reply"),
+            value(
+                "",
+                "concurrency",
+                "MODEL",
+                "async",
+                "how clients are served: async, multi-thread, multi-proc or pre-fork; this \
+                 version has async only",
+            ),
+            value(
+                "",
+                "workers",
+                "N",
+                "",
+                "number of worker processes; needs --concurrency pre-fork",
+            ),
+        ],
+    },
+    Group {
+        title: "TLS options (refused: this version has no TLS yet)",
+        flags: &[
+            switch(
+                "",
+                "tls",
+                "offer FTPS (FTP over TLS); needs --keyfile and --certfile",
+            ),
+            value("", "keyfile", "PATH", "", "the private key, PEM"),
+            value("", "certfile", "PATH", "", "the certificate, PEM"),
+            switch("", "tls-control-required", "refuse to log in without TLS"),
+            switch(
+                "",
+                "tls-data-required",
+                "refuse data connections without TLS",
+            ),
+        ],
+    },
+    Group {
+        title: "Limits and timeouts (0 = none; SECS may have a fraction)",
+        flags: &[
+            value(
+                "",
+                "max-cons",
+                "N",
+                "512",
+                "connections at once: the listening socket, control and data connections \
+                 together",
+            ),
+            value(
+                "",
+                "max-cons-per-ip",
+                "N",
+                "0",
+                "connections at once from one address",
+            ),
+            value(
+                "",
+                "max-login-attempts",
+                "N",
+                "3",
+                "failed logins after which the client is disconnected",
+            ),
+            value(
+                "",
+                "timeout",
+                "SECS",
+                "300",
+                "how long a client may be idle",
+            ),
+            value(
+                "",
+                "data-timeout",
+                "SECS",
+                "",
+                "how long a transfer may stall (default: as --timeout)",
+            ),
+            value(
+                "",
+                "passive-timeout",
+                "SECS",
+                "30",
+                "how long to wait for the client's data connection",
+            ),
+            value(
+                "",
+                "active-timeout",
+                "SECS",
+                "30",
+                "how long to try to open a data connection to the client",
+            ),
+            value(
+                "",
+                "auth-failed-timeout",
+                "SECS",
+                "3",
+                "delay before a failed login is answered",
+            ),
+            value(
+                "",
+                "read-limit",
+                "BYTES",
+                "0",
+                "bytes per second to receive from one client",
+            ),
+            value(
+                "",
+                "write-limit",
+                "BYTES",
+                "0",
+                "bytes per second to send to one client",
+            ),
+            value(
+                "",
+                "grace",
+                "SECS",
+                "10",
+                "how long transfers may go on after SIGTERM or SIGINT",
+            ),
+        ],
+    },
+    Group {
+        title: "Other options",
+        flags: &[
+            value(
+                "",
+                "banner",
+                "TEXT",
+                "",
+                "greeting of clients (default: ftpdlib VERSION ready.)",
+            ),
+            switch(
+                "",
+                "permit-foreign-addresses",
+                "let data connections go to and come from other addresses than the client's (FXP)",
+            ),
+            switch(
+                "",
+                "permit-privileged-ports",
+                "let clients name ports below 1024 for active connections",
+            ),
+            value(
+                "",
+                "encoding",
+                "NAME",
+                "utf-8",
+                "encoding of file names towards clients: utf-8 or latin-1",
+            ),
+            switch(
+                "",
+                "use-localtime",
+                "list files with local time (default: GMT)",
+            ),
+            switch(
+                "",
+                "disable-sendfile",
+                "do not use sendfile(2) for downloads",
+            ),
+            switch("V", "version", "print the version"),
+            switch("h", "help", "print this help"),
+        ],
+    },
+];
+
+/// Every flag of the table.
+pub(super) fn all() -> impl Iterator<Item = &'static Flag> {
+    GROUPS.iter().flat_map(|group| group.flags)
+}
+
+/// A parser of `flags`. As with pyftpdlib, each may be repeated and the last one counts.
+pub(super) fn parser(flags: impl IntoIterator<Item = &'static Flag>) -> getopts::Options {
+    let mut parser = getopts::Options::new();
+    for flag in flags {
+        let has_arg = if flag.value.is_empty() {
+            HasArg::No
+        } else {
+            HasArg::Yes
+        };
+        let help = match flag.default {
+            "" => flag.help.to_owned(),
+            default => format!("{} (default: {default})", flag.help),
+        };
+        parser.opt(
+            flag.short,
+            flag.long,
+            &help,
+            flag.value,
+            has_arg,
+            Occur::Multi,
+        );
+    }
+    parser
+}
+
+/// The text of `--help`.
+pub(super) fn help() -> String {
+    let mut text = "Usage: ftpdlib [options]\n\n\
+        Share a directory over FTP. Without options: the current one, read-only, with\n\
+        anyone (user \"anonymous\"), on port 2121.\n"
+        .to_owned();
+    for group in &GROUPS {
+        let rows =
+            parser(group.flags).usage_with_format(|rows| rows.collect::<Vec<_>>().join("\n"));
+        text.push_str(&format!("\n{}:\n", group.title));
+        for line in rows.lines() {
+            text.push_str(line.trim_end());
+            text.push('\n');
+        }
+    }
+    text.push_str(
+        "\nExamples:\n    \
+         ftpdlib -w                          anyone may read and write here\n    \
+         ftpdlib -u bob -P secret -d /srv    one user, another directory, read-only\n    \
+         ftpdlib -n ftp.example.com -r 60000-60100    behind a router\n\n\
+         RUST_LOG (such as ftpdlib=debug) chooses what is logged, NO_COLOR switches\n\
+         colours off. Exit status: 0 fine, 1 the system refused, 2 wrong usage.\n",
+    );
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The rows of `docs/cli.md` for one group.
+    fn markdown(group: &Group) -> String {
+        let mut table = "| flag | default | meaning |\n|---|---|---|\n".to_owned();
+        for flag in group.flags {
+            let short = if flag.short.is_empty() {
+                ""
+            } else {
+                &format!("`-{}`, ", flag.short)
+            };
+            let value = if flag.value.is_empty() {
+                ""
+            } else {
+                &format!(" {}", flag.value)
+            };
+            let default = if flag.default.is_empty() {
+                ""
+            } else {
+                &format!("`{}`", flag.default)
+            };
+            let long = flag.long;
+            table.push_str(&format!(
+                "| {short}`--{long}{value}` | {default} | {} |\n",
+                flag.help
+            ));
+        }
+        table
+    }
+
+    #[test]
+    fn the_page_has_the_table() {
+        let page = include_str!("../../docs/cli.md");
+        let lacking: String = GROUPS
+            .iter()
+            .map(|group| format!("## {}\n\n{}\n", group.title, markdown(group)))
+            .filter(|section| !page.contains(section))
+            .collect();
+        assert!(lacking.is_empty(), "docs/cli.md lacks:\n\n{lacking}");
+        let rows = page.lines().filter(|line| line.starts_with("| `-"));
+        assert_eq!(
+            rows.count(),
+            all().count(),
+            "docs/cli.md has rows that are no flags"
+        );
+    }
+
+    #[test]
+    fn help_fits_eighty_columns_and_has_every_flag() {
+        let help = help();
+        for line in help.lines() {
+            assert!(
+                line.chars().count() <= 80 && line.trim_end() == line,
+                "{line:?}"
+            );
+        }
+        for flag in all() {
+            assert!(help.contains(&format!("--{}", flag.long)), "{}", flag.long);
+        }
+        assert!(help.contains("(default: 2121)"));
+    }
+
+    #[test]
+    fn no_name_is_taken_twice() {
+        let mut names: Vec<_> = all().flat_map(|flag| [flag.short, flag.long]).collect();
+        names.retain(|name| !name.is_empty());
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+}

@@ -1,0 +1,442 @@
+//! What the command line asks for: arguments become checked values here, or one line that says
+//! what is wrong with them.
+
+use std::ffi::OsString;
+use std::net::{IpAddr, Ipv4Addr};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ftpdlib::Encoding;
+use getopts::Matches;
+
+use super::values::{
+    Rule, address, count, encoding, masquerade, nat_address, password, port_range, seconds, text,
+    user_name, whole,
+};
+use super::{Failure, flags, raw_args};
+
+/// What the program is to do.
+#[derive(Debug)]
+pub(super) enum Request {
+    Help,
+    Version,
+    Serve(Box<Options>),
+}
+
+/// The options of a server; zero means "none" as in the library.
+#[derive(Debug)]
+pub(super) struct Options {
+    pub(super) interface: Option<String>,
+    pub(super) port: u16,
+    pub(super) directory: PathBuf,
+    pub(super) write: bool,
+    pub(super) user: Option<(String, String)>,
+    pub(super) anonymous: bool,
+    pub(super) nat_address: Option<String>,
+    pub(super) masquerade_map: Vec<(IpAddr, Ipv4Addr)>,
+    pub(super) range: Option<RangeInclusive<u16>>,
+    pub(super) debug: bool,
+    pub(super) max_cons: usize,
+    pub(super) max_cons_per_ip: usize,
+    pub(super) max_login_attempts: u32,
+    pub(super) timeout: Duration,
+    pub(super) data_timeout: Duration,
+    pub(super) passive_timeout: Duration,
+    pub(super) active_timeout: Duration,
+    pub(super) auth_failed_timeout: Duration,
+    pub(super) read_limit: u64,
+    pub(super) write_limit: u64,
+    pub(super) grace: Duration,
+    pub(super) banner: Option<String>,
+    pub(super) permit_foreign_addresses: bool,
+    pub(super) permit_privileged_ports: bool,
+    pub(super) encoding: Encoding,
+    pub(super) use_localtime: bool,
+    pub(super) disable_sendfile: bool,
+}
+
+/// Reads the arguments that follow the program's name.
+pub(super) fn parse(args: impl Iterator<Item = OsString>) -> Result<Request, Failure> {
+    let args = args
+        .map(|arg| {
+            raw_args::encode(&arg)
+                .ok_or_else(|| Failure::Usage(format!("argument {arg:?} is not valid Unicode")))
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let given = flags::parser(flags::all())
+        .parse(&args)
+        .map_err(|fail| Failure::Usage(lower_first(&fail.to_string())))?;
+    if given.opt_present("help") {
+        return Ok(Request::Help);
+    }
+    if given.opt_present("version") {
+        return Ok(Request::Version);
+    }
+    if let Some(stray) = given.free.first() {
+        return Err(Failure::Usage(format!("stray argument '{stray}'")));
+    }
+    refuse_what_is_to_come(&given)?;
+    options(&Given(given)).map(|options| Request::Serve(Box::new(options)))
+}
+
+fn lower_first(text: &str) -> String {
+    let mut rest = text.chars();
+    let first = rest.next().map(|c| c.to_ascii_lowercase());
+    first.into_iter().chain(rest).collect()
+}
+
+fn refuse_what_is_to_come(given: &Matches) -> Result<(), Failure> {
+    const TLS: [&str; 5] = [
+        "tls",
+        "keyfile",
+        "certfile",
+        "tls-control-required",
+        "tls-data-required",
+    ];
+    if let Some(flag) = TLS.iter().find(|flag| given.opt_present(flag)) {
+        let message = format!("--{flag}: this version has no TLS yet; it serves plain FTP only");
+        return Err(Failure::Unsupported(message));
+    }
+    Ok(())
+}
+
+fn options(given: &Given) -> Result<Options, Failure> {
+    concurrency(given)?;
+    let timeout = given.need("timeout", seconds)?;
+    Ok(Options {
+        interface: given.value("interface", address)?,
+        port: given.need("port", |text| whole(text, "a port from 0 to 65535"))?,
+        directory: given.directory(),
+        write: given.has("write"),
+        user: user(given)?,
+        anonymous: given.has("anonymous"),
+        nat_address: given.value("nat-address", nat_address)?,
+        masquerade_map: given.every("masquerade-map", masquerade)?,
+        range: given.value("range", port_range)?,
+        debug: given.has("debug"),
+        max_cons: given.need("max-cons", count)?,
+        max_cons_per_ip: given.need("max-cons-per-ip", count)?,
+        max_login_attempts: given.need("max-login-attempts", count)?,
+        timeout,
+        data_timeout: given.value("data-timeout", seconds)?.unwrap_or(timeout),
+        passive_timeout: given.need("passive-timeout", seconds)?,
+        active_timeout: given.need("active-timeout", seconds)?,
+        auth_failed_timeout: given.need("auth-failed-timeout", seconds)?,
+        read_limit: given.need("read-limit", count)?,
+        write_limit: given.need("write-limit", count)?,
+        grace: given.need("grace", seconds)?,
+        banner: given.value("banner", text)?,
+        permit_foreign_addresses: given.has("permit-foreign-addresses"),
+        permit_privileged_ports: given.has("permit-privileged-ports"),
+        encoding: given.need("encoding", encoding)?,
+        use_localtime: given.has("use-localtime"),
+        disable_sendfile: given.has("disable-sendfile"),
+    })
+}
+
+fn concurrency(given: &Given) -> Result<(), Failure> {
+    match given.need("concurrency", text)?.as_str() {
+        "async" if given.has("workers") => Err(Failure::Usage(
+            "--workers needs --concurrency pre-fork".to_owned(),
+        )),
+        "async" => Ok(()),
+        model @ ("multi-thread" | "multi-proc" | "pre-fork") => Err(Failure::Unsupported(format!(
+            "--concurrency {model}: this version has only async"
+        ))),
+        other => Err(Failure::Usage(format!(
+            "--concurrency: '{other}' is none of async, multi-thread, multi-proc, pre-fork"
+        ))),
+    }
+}
+
+fn user(given: &Given) -> Result<Option<(String, String)>, Failure> {
+    match (
+        given.value("username", user_name)?,
+        given.value("password", password)?,
+    ) {
+        (Some(name), Some(password)) => Ok(Some((name, password))),
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(Failure::Usage("--username needs --password too".to_owned())),
+        (None, Some(_)) => Err(Failure::Usage("--password needs --username too".to_owned())),
+    }
+}
+
+/// The parsed flags, with defaults from the table.
+struct Given(Matches);
+
+impl Given {
+    fn has(&self, flag: &str) -> bool {
+        self.0.opt_present(flag)
+    }
+
+    /// Every value of a flag, checked by `rule`, whose error follows the flag's name.
+    fn every<T>(&self, flag: &str, rule: Rule<T>) -> Result<Vec<T>, Failure> {
+        self.0
+            .opt_strs(flag)
+            .iter()
+            .map(|raw| check(flag, raw, rule))
+            .collect()
+    }
+
+    /// The value of a flag: the last given, or the table's default.
+    fn value<T>(&self, flag: &str, rule: Rule<T>) -> Result<Option<T>, Failure> {
+        let default = flags::all()
+            .find(|row| row.long == flag)
+            .map_or("", |row| row.default)
+            .to_owned();
+        let raw = self
+            .0
+            .opt_strs(flag)
+            .pop()
+            .or((!default.is_empty()).then_some(default));
+        raw.map(|raw| check(flag, &raw, rule)).transpose()
+    }
+
+    /// The value of a flag that has a default.
+    fn need<T>(&self, flag: &str, rule: Rule<T>) -> Result<T, Failure> {
+        self.value(flag, rule)?
+            .ok_or_else(|| Failure::Usage(format!("--{flag} needs a value")))
+    }
+
+    /// The one value that may hold any bytes.
+    fn directory(&self) -> PathBuf {
+        self.0
+            .opt_strs("directory")
+            .pop()
+            .map_or(".".into(), |raw| raw_args::decode(&raw).into())
+    }
+}
+
+fn check<T>(flag: &str, raw: &str, rule: Rule<T>) -> Result<T, Failure> {
+    raw_args::decode(raw)
+        .into_string()
+        .map_err(|_| format!("'{raw}' is not valid UTF-8"))
+        .and_then(|text| rule(&text))
+        .map_err(|message| Failure::Usage(format!("--{flag}: {message}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse_line(line: &str) -> Result<Request, Failure> {
+        parse(line.split_whitespace().map(OsString::from))
+    }
+
+    fn served(line: &str) -> Options {
+        match parse_line(line) {
+            Ok(Request::Serve(options)) => *options,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    /// The message and the exit status of a refused line.
+    fn refused(line: &str) -> (String, u8) {
+        match parse_line(line) {
+            Err(failure) => (failure.line(), failure.status()),
+            Ok(request) => panic!("{line}: {request:?}"),
+        }
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_table() {
+        let options = served("");
+        assert_eq!(
+            (options.port, options.interface, options.user),
+            (2121, None, None)
+        );
+        assert_eq!(options.directory, PathBuf::from("."));
+        assert!(!options.write && !options.anonymous && !options.debug);
+        assert_eq!(options.max_cons, 512);
+        assert_eq!(
+            (options.max_cons_per_ip, options.max_login_attempts),
+            (0, 3)
+        );
+        assert_eq!(options.timeout, Duration::from_secs(300));
+        assert_eq!(options.data_timeout, Duration::from_secs(300));
+        assert_eq!(options.passive_timeout, Duration::from_secs(30));
+        assert_eq!(options.active_timeout, Duration::from_secs(30));
+        assert_eq!(options.auth_failed_timeout, Duration::from_secs(3));
+        assert_eq!(options.grace, Duration::from_secs(10));
+        assert_eq!((options.read_limit, options.write_limit), (0, 0));
+        assert!(matches!(options.encoding, Encoding::Utf8));
+        assert!(options.banner.is_none() && options.range.is_none());
+        assert!(!options.use_localtime && !options.disable_sendfile);
+    }
+
+    #[test]
+    fn every_flag_reaches_its_option() {
+        let options = served(
+            "-i [::1] -p 0 -wd /srv -u bob -P secret --anonymous -n ftp.example.com \
+             --masquerade-map 10.0.0.5=203.0.113.7 --masquerade-map=fd00::5=203.0.113.8 \
+             -r6000-6000 -D --concurrency async --max-cons 9 --max-cons-per-ip 4 \
+             --max-login-attempts 2 --timeout 0.5 --data-timeout 7 --passive-timeout 0 \
+             --active-timeout 2.25 --auth-failed-timeout 0 --read-limit 1 --write-limit 2 \
+             --grace 3 --banner hi --permit-foreign-addresses --permit-privileged-ports \
+             --encoding LATIN1 --use-localtime --disable-sendfile",
+        );
+        assert_eq!(
+            (options.interface.as_deref(), options.port),
+            (Some("::1"), 0)
+        );
+        assert_eq!(options.directory, PathBuf::from("/srv"));
+        assert!(options.write && options.anonymous && options.debug);
+        assert_eq!(options.user, Some(("bob".to_owned(), "secret".to_owned())));
+        assert_eq!(options.nat_address.as_deref(), Some("ftp.example.com"));
+        assert_eq!(options.masquerade_map.len(), 2);
+        assert_eq!(
+            options.masquerade_map[1].0,
+            "fd00::5".parse::<IpAddr>().unwrap()
+        );
+        assert_eq!(options.range, Some(6000..=6000));
+        assert_eq!((options.max_cons, options.max_cons_per_ip), (9, 4));
+        assert_eq!(options.max_login_attempts, 2);
+        assert_eq!(options.timeout, Duration::from_millis(500));
+        assert_eq!(options.data_timeout, Duration::from_secs(7));
+        assert_eq!(options.passive_timeout, Duration::ZERO);
+        assert_eq!(options.active_timeout, Duration::from_millis(2250));
+        assert_eq!(options.auth_failed_timeout, Duration::ZERO);
+        assert_eq!((options.read_limit, options.write_limit), (1, 2));
+        assert_eq!(options.grace, Duration::from_secs(3));
+        assert_eq!(options.banner.as_deref(), Some("hi"));
+        assert!(options.permit_foreign_addresses && options.permit_privileged_ports);
+        assert!(matches!(options.encoding, Encoding::Latin1));
+        assert!(options.use_localtime && options.disable_sendfile);
+    }
+
+    #[test]
+    fn a_stalled_transfer_has_the_timeout_unless_told_otherwise() {
+        assert_eq!(served("--timeout 5").data_timeout, Duration::from_secs(5));
+        assert_eq!(
+            served("--timeout 5 --data-timeout 0").data_timeout,
+            Duration::ZERO
+        );
+    }
+
+    #[test]
+    fn the_last_of_a_repeated_flag_counts() {
+        assert_eq!(served("-w -w -p 1 --port 2").port, 2);
+    }
+
+    #[test]
+    fn help_and_version_come_before_complaints_about_values() {
+        assert!(matches!(parse_line("-p x --help"), Ok(Request::Help)));
+        assert!(matches!(parse_line("stray -V"), Ok(Request::Version)));
+    }
+
+    #[test]
+    fn wrong_usage_gets_one_line_and_status_2() {
+        for line in [
+            "--bogus",
+            "-Z",
+            "stray",
+            "-- -w",
+            "-p",
+            "-p x",
+            "-p 65536",
+            "-p -1",
+            "-i []",
+            "-u bob",
+            "-P secret",
+            "-u anonymous -P x",
+            "-u bob --password=",
+            "-r 1",
+            "-r 0-9",
+            "-r 9-8",
+            "-r 1-65536",
+            "-r 1-2-3",
+            "-r -",
+            "-n ::1",
+            "-n [::1]",
+            "--masquerade-map 10.0.0.1",
+            "--masquerade-map 10.0.0.1=::1",
+            "--masquerade-map a=b",
+            "--timeout -1",
+            "--timeout nan",
+            "--timeout inf",
+            "--timeout 1e300",
+            "--timeout 0.0000001",
+            "--timeout 5s",
+            "--timeout=",
+            "--grace -0.5",
+            "--max-cons -1",
+            "--max-cons 99999999999999999999999",
+            "--max-login-attempts 4294967296",
+            "--read-limit 1.5",
+            "--encoding utf-16",
+            "--concurrency fork",
+            "--concurrency=",
+            "--workers 2",
+            "--write=yes",
+        ] {
+            let (message, status) = refused(line);
+            assert_eq!(status, 2, "{line}");
+            assert!(message.starts_with("ftpdlib: "), "{message}");
+            assert!(message.ends_with("; try 'ftpdlib --help'"), "{message}");
+            assert!(!message.contains('\n'), "{message}");
+        }
+    }
+
+    #[test]
+    fn messages_name_the_flag_and_the_choices() {
+        assert!(
+            refused("--bogus")
+                .0
+                .starts_with("ftpdlib: unrecognized option: 'bogus'")
+        );
+        assert!(
+            refused("-p x")
+                .0
+                .contains("--port: 'x' is not a port from 0 to 65535")
+        );
+        let (choices, _) = refused("--concurrency fork");
+        assert!(
+            choices.contains("async, multi-thread, multi-proc, pre-fork"),
+            "{choices}"
+        );
+    }
+
+    #[test]
+    fn what_this_version_lacks_is_said() {
+        for flag in [
+            "--tls",
+            "--keyfile k",
+            "--certfile c",
+            "--tls-control-required",
+            "--tls-data-required",
+        ] {
+            let (message, status) = refused(flag);
+            assert!(status == 2 && message.contains("no TLS yet"), "{message}");
+        }
+        for model in ["multi-thread", "multi-proc", "pre-fork"] {
+            let (message, status) = refused(&format!("--concurrency {model} --workers 2"));
+            assert!(status == 2 && message.contains("only async"), "{message}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_directory_may_have_any_bytes_and_other_values_may_not() {
+        use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+        let bytes = |arg: &[u8]| OsString::from_vec(arg.to_vec());
+        for args in [
+            vec![bytes(b"-d"), bytes(b"/a\xff")],
+            vec![bytes(b"-wd/a\xff")],
+            vec![bytes(b"--directory=/a\xff")],
+        ] {
+            match parse(args.into_iter()) {
+                Ok(Request::Serve(options)) => {
+                    assert_eq!(options.directory.as_os_str().as_bytes(), b"/a\xff");
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        let failure = parse([bytes(b"--banner=\xff")].into_iter()).unwrap_err();
+        assert_eq!(
+            failure.line(),
+            "ftpdlib: --banner: '\u{fffd}' is not valid UTF-8; try 'ftpdlib --help'"
+        );
+    }
+}

@@ -1,0 +1,183 @@
+//! From checked options to a server that runs.
+
+use std::fmt::Display;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+
+use ftpdlib::{AuthorizerError, Builder, DummyAuthorizer, Error, FtpServer, Perm};
+
+use super::Failure;
+use super::options::Options;
+
+/// Serves until a signal ends it.
+pub(super) fn serve(options: &Options) -> Result<(), Failure> {
+    let users = Arc::new(users(options).map_err(|error| system("--directory", &error))?);
+    let nat = options.nat_address.as_deref().map(ipv4).transpose()?;
+    let build = || builder(options, Arc::clone(&users), nat);
+    let server = match &options.interface {
+        Some(host) => build().bind(&resolve("--interface", host, options.port)?[..]),
+        None => bind_all(options.port, build),
+    };
+    server
+        .and_then(FtpServer::serve_forever)
+        .map_err(Failure::from)
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        match error {
+            Error::Config(_) => Failure::Usage(error.to_string()),
+            _ => Failure::System(error.to_string()),
+        }
+    }
+}
+
+fn system(flag: &str, error: &dyn Display) -> Failure {
+    Failure::System(format!("{flag}: {error}"))
+}
+
+/// Without `-u` anonymous is the user; with it, an extra one that may only read.
+fn users(options: &Options) -> Result<DummyAuthorizer, AuthorizerError> {
+    let perm = if options.write {
+        Perm::ALL
+    } else {
+        Perm::READ_ONLY
+    };
+    let mut users = DummyAuthorizer::new();
+    match &options.user {
+        Some((name, password)) => {
+            users.add_user(name, password, &options.directory, perm)?;
+            if options.anonymous {
+                users.add_anonymous(&options.directory)?;
+            }
+        }
+        None => {
+            let anonymous = users.add_anonymous(&options.directory)?;
+            if options.write && !options.anonymous {
+                anonymous.perm(perm);
+            }
+        }
+    }
+    Ok(users)
+}
+
+fn builder(options: &Options, users: Arc<DummyAuthorizer>, nat: Option<Ipv4Addr>) -> Builder {
+    let mut builder = FtpServer::builder()
+        .authorizer(users)
+        .max_cons(options.max_cons)
+        .max_cons_per_ip(options.max_cons_per_ip)
+        .max_login_attempts(options.max_login_attempts)
+        .timeout(options.timeout)
+        .data_timeout(options.data_timeout)
+        .passive_timeout(options.passive_timeout)
+        .active_timeout(options.active_timeout)
+        .auth_failed_timeout(options.auth_failed_timeout)
+        .permit_foreign_addresses(options.permit_foreign_addresses)
+        .permit_privileged_ports(options.permit_privileged_ports)
+        .use_gmt_times(!options.use_localtime)
+        .use_sendfile(!options.disable_sendfile)
+        .encoding(options.encoding)
+        .read_limit(options.read_limit)
+        .write_limit(options.write_limit)
+        .grace(options.grace)
+        .handle_signals(true);
+    if let Some(banner) = &options.banner {
+        builder = builder.banner(banner);
+    }
+    if let Some(ports) = &options.range {
+        builder = builder.passive_ports(ports.clone());
+    }
+    if let Some(public) = nat {
+        builder = builder.masquerade_address(public);
+    }
+    for (private, public) in &options.masquerade_map {
+        builder = builder.masquerade_map(*private, *public);
+    }
+    builder
+}
+
+/// All interfaces: one dual-stack socket, or IPv4 alone on a system without IPv6.
+fn bind_all(port: u16, build: impl Fn() -> Builder) -> Result<FtpServer, Error> {
+    match build().bind(SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port)) {
+        Err(Error::Bind { source, .. }) if no_ipv6(&source) => {
+            build().bind(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port))
+        }
+        server => server,
+    }
+}
+
+/// A taken port and a lack of privileges are the same for IPv4; anything else is worth a try.
+fn no_ipv6(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind;
+    !matches!(
+        error.kind(),
+        ErrorKind::AddrInUse | ErrorKind::PermissionDenied
+    )
+}
+
+fn resolve(flag: &str, host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
+    let cannot = |why: &dyn Display| {
+        Failure::System(format!(
+            "{flag}: cannot resolve '{host}' ({why}); give an address instead"
+        ))
+    };
+    let addresses: Vec<_> = (host, port)
+        .to_socket_addrs()
+        .map_err(|e| cannot(&e))?
+        .collect();
+    if addresses.is_empty() {
+        Err(cannot(&"it has no address"))
+    } else {
+        Ok(addresses)
+    }
+}
+
+/// The IPv4 address of `--nat-address`.
+fn ipv4(host: &str) -> Result<Ipv4Addr, Failure> {
+    resolve("--nat-address", host, 0)?
+        .iter()
+        .find_map(|address| match address.ip() {
+            IpAddr::V4(ip) => Some(ip),
+            IpAddr::V6(_) => None,
+        })
+        .ok_or_else(|| {
+            Failure::System(format!(
+                "--nat-address: '{host}' has no IPv4 address; give an address instead"
+            ))
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_addresses_resolve() {
+        let addresses = resolve("--interface", "::1", 21).unwrap();
+        assert_eq!(addresses, ["[::1]:21".parse().unwrap()]);
+        assert_eq!(ipv4("203.0.113.7").unwrap(), Ipv4Addr::new(203, 0, 113, 7));
+    }
+
+    #[test]
+    fn a_name_that_does_not_resolve_is_the_systems_failure() {
+        for failure in [
+            resolve("--interface", "no.such.host.invalid", 21).unwrap_err(),
+            ipv4("no such host").unwrap_err(),
+        ] {
+            assert_eq!(failure.status(), 1);
+            assert!(
+                failure.line().contains("cannot resolve 'no"),
+                "{}",
+                failure.line()
+            );
+        }
+    }
+
+    #[test]
+    fn only_errors_that_ipv4_may_not_share_lead_to_ipv4() {
+        use std::io::{Error, ErrorKind};
+        assert!(no_ipv6(&Error::from(ErrorKind::AddrNotAvailable)));
+        assert!(!no_ipv6(&Error::from(ErrorKind::AddrInUse)));
+        assert!(!no_ipv6(&Error::from(ErrorKind::PermissionDenied)));
+    }
+}

@@ -1,0 +1,88 @@
+//! Why a server could not be set up or go on, and whose fault it is.
+
+use std::fmt;
+use std::io;
+
+use crate::auth::AuthorizerError;
+
+/// An error of [`FtpServer`](crate::FtpServer) and its builder. Its text is one line that says what
+/// to do.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// The program asked for something that cannot be: mend the configuration.
+    Config(String),
+    /// The address cannot be listened on: it is in use, not of this machine, or needs privileges.
+    Bind {
+        /// The address as it was asked for.
+        address: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The system refused something the server cannot do without.
+    System {
+        /// What was being done.
+        doing: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl Error {
+    pub(crate) fn system(doing: &'static str) -> impl FnOnce(io::Error) -> Error {
+        move |source| Error::System { doing, source }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Config(text) => f.write_str(text),
+            Error::Bind { address, source } => {
+                let advice = match source.kind() {
+                    io::ErrorKind::AddrInUse => {
+                        "another program listens there; stop it or choose another port"
+                    }
+                    io::ErrorKind::PermissionDenied => {
+                        "ports below 1024 need privileges; choose another port or run as root"
+                    }
+                    io::ErrorKind::AddrNotAvailable => "this machine has no such address",
+                    _ => "choose another address",
+                };
+                write!(f, "cannot listen on {address}: {source}; {advice}")
+            }
+            Error::System { doing, source } => write!(f, "cannot {doing}: {source}"),
+        }
+    }
+}
+
+impl From<AuthorizerError> for Error {
+    fn from(error: AuthorizerError) -> Self {
+        Error::Config(error.to_string())
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Error::Config(_) => None,
+            Error::Bind { source, .. } | Error::System { source, .. } => Some(source),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_says_what_to_do() {
+        let bind = |kind: io::ErrorKind| Error::Bind {
+            address: "127.0.0.1:21".to_owned(),
+            source: kind.into(),
+        };
+        assert!(bind(io::ErrorKind::AddrInUse).to_string().contains("another port"));
+        assert!(bind(io::ErrorKind::PermissionDenied).to_string().contains("root"));
+        assert!(std::error::Error::source(&bind(io::ErrorKind::AddrInUse)).is_some());
+    }
+}

@@ -1,0 +1,73 @@
+//! An open directory: names in batches, and the facts of each by one system call on its handle.
+
+use std::io;
+use std::sync::Arc;
+
+use cap_std::fs::{Dir, ReadDir};
+
+use super::confine::{Home, bytes, os};
+use super::facts::facts;
+use crate::fs::{Directory, Metadata};
+use crate::proto::path::VirtualPath;
+
+pub(super) struct LocalDirectory {
+    home: Arc<Home>,
+    path: VirtualPath,
+    dir: Dir,
+    /// Gone after the last name.
+    entries: Option<ReadDir>,
+}
+
+impl LocalDirectory {
+    pub(super) fn open(home: &Arc<Home>, path: &VirtualPath) -> io::Result<LocalDirectory> {
+        if path.is_root() {
+            // Says so if the home is gone.
+            home.metadata(path)?;
+        }
+        let dir = home.follow(path, |dir, below| dir.open_dir(below))?;
+        let entries = Some(dir.entries()?);
+        Ok(LocalDirectory {
+            home: Arc::clone(home),
+            path: path.clone(),
+            dir,
+            entries,
+        })
+    }
+}
+
+impl Directory for LocalDirectory {
+    fn read_names(&mut self, max: usize, into: &mut Vec<Vec<u8>>) -> io::Result<bool> {
+        let Some(entries) = &mut self.entries else {
+            return Ok(false);
+        };
+        for _ in 0..max {
+            match entries.next() {
+                Some(Ok(entry)) => into.push(bytes(entry.file_name())),
+                Some(Err(error)) => {
+                    self.entries = None;
+                    return Err(error);
+                }
+                None => {
+                    self.entries = None;
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    fn metadata(&mut self, name: &[u8], follow: bool) -> io::Result<Metadata> {
+        let found = self.dir.symlink_metadata(os(name)?)?;
+        if follow && found.is_symlink() {
+            // From the home on: the link may lead to anywhere in it, above this directory too.
+            return self.home.metadata(&self.path.child(name));
+        }
+        Ok(facts(&found))
+    }
+
+    fn read_link(&mut self, name: &[u8]) -> io::Result<Vec<u8>> {
+        self.dir
+            .read_link_contents(os(name)?)
+            .map(|target| bytes(target.into_os_string()))
+    }
+}

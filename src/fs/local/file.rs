@@ -1,0 +1,129 @@
+//! Open files: regular ones only, and how they come to be open.
+
+use std::fs::File as StdFile;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+
+use cap_std::fs::OpenOptions;
+
+use super::confine::Home;
+use crate::fs::{File, FileKind, OpenMode};
+use crate::proto::path::VirtualPath;
+
+/// An open regular file.
+#[derive(Debug)]
+pub(super) struct LocalFile(StdFile);
+
+/// Opens the regular file `path`.
+pub(super) fn open(home: &Home, path: &VirtualPath, mode: OpenMode) -> io::Result<LocalFile> {
+    // Asked before, since opening a device may do something, and again of what was opened.
+    match home.metadata(path) {
+        Ok(found) => must_be_regular(found.kind)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound && creates(mode) => {}
+        Err(error) => return Err(error),
+    }
+    let options = options(mode);
+    let file = home
+        .follow(path, |dir, below| dir.open_with(below, &options))?
+        .into_std();
+    must_be_regular(kind_of(&file)?)?;
+    if mode == OpenMode::Write {
+        // Not by O_TRUNC, which would have come before the question what it is.
+        file.set_len(0)?;
+    }
+    Ok(LocalFile(file))
+}
+
+fn creates(mode: OpenMode) -> bool {
+    matches!(mode, OpenMode::Write | OpenMode::Append | OpenMode::CreateNew)
+}
+
+fn options(mode: OpenMode) -> OpenOptions {
+    let mut options = common_options();
+    match mode {
+        OpenMode::Read => options.read(true),
+        OpenMode::Write => options.write(true).create(true),
+        OpenMode::Append => options.append(true).create(true),
+        OpenMode::CreateNew => options.write(true).create_new(true),
+        OpenMode::Resume => options.write(true),
+    };
+    options
+}
+
+/// A FIFO or terminal that got in between the question and the open is opened without waiting for
+/// its other end and without becoming ours. The mode of a new file is 0666 minus the umask.
+fn common_options() -> OpenOptions {
+    #[cfg_attr(not(unix), allow(unused_mut, reason = "flags of Unix"))]
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    {
+        use cap_std::fs::OpenOptionsExt;
+        options
+            .mode(0o666)
+            .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
+    }
+    options
+}
+
+fn kind_of(file: &StdFile) -> io::Result<FileKind> {
+    let found = file.metadata()?;
+    Ok(if found.is_file() {
+        FileKind::File
+    } else if found.is_dir() {
+        FileKind::Directory
+    } else {
+        FileKind::Other
+    })
+}
+
+fn must_be_regular(kind: FileKind) -> io::Result<()> {
+    match kind {
+        FileKind::File => Ok(()),
+        FileKind::Directory => Err(is_a_directory()),
+        FileKind::Symlink | FileKind::Other => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "Not a regular file",
+        )),
+    }
+}
+
+pub(super) fn is_a_directory() -> io::Error {
+    io::Error::new(io::ErrorKind::IsADirectory, "Is a directory")
+}
+
+impl File for LocalFile {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.0.read(buf) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                done => return done,
+            }
+        }
+    }
+
+    fn write_all(&mut self, buf: &[u8]) -> io::Result<()> {
+        self.0.write_all(buf)
+    }
+
+    fn seek(&mut self, position: u64) -> io::Result<()> {
+        self.0.seek(SeekFrom::Start(position)).map(drop)
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+
+    #[cfg(unix)]
+    fn close(self: Box<Self>) -> io::Result<()> {
+        crate::sys::close::close(self.0.into())
+    }
+
+    #[cfg(not(unix))]
+    fn close(self: Box<Self>) -> io::Result<()> {
+        Ok(())
+    }
+
+    #[cfg(unix)]
+    fn as_fd(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
+        Some(std::os::fd::AsFd::as_fd(&self.0))
+    }
+}

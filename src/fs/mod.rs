@@ -1,0 +1,188 @@
+//! Floor 1, plug-in: files behind virtual paths.
+//!
+//! A [`FileSystem`] answers for one user's tree. It speaks [`VirtualPath`]s only, so that nothing
+//! above it can name a file outside. [`LocalFilesystem`] is the one of the disk, confined to the
+//! user's home; a tree in memory or in an object store is another implementation of the trait.
+
+mod local;
+mod names;
+
+use std::io;
+use std::path::PathBuf;
+
+pub use local::LocalFilesystem;
+
+pub use crate::proto::facts::{FileKind, Metadata};
+use crate::proto::path::VirtualPath;
+
+/// How [`FileSystem::open`] opens a file. Only regular files are opened; anything else is an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenMode {
+    /// For RETR. The position is 0.
+    Read,
+    /// For STOR: created if missing, emptied if not.
+    Write,
+    /// For APPE: created if missing; every write goes to the end (`O_APPEND`).
+    Append,
+    /// For STOU: created; an error if it exists.
+    CreateNew,
+    /// For STOR after REST: must exist, keeps its content; the position is 0.
+    Resume,
+}
+
+/// One user's tree of files.
+///
+/// Every method may be called from any thread; one that may take long says so by
+/// [`is_slow`](FileSystem::is_slow). An error's text is what the client reads after `550`: of an
+/// error of the system (`raw_os_error`) the system's own words, of any other its `Display`.
+/// `StorageFull` becomes `452`, `QuotaExceeded` and `FileTooLarge` become `552`.
+pub trait FileSystem: Send + Sync + 'static {
+    /// The facts of what `path` leads to; symbolic links are followed.
+    fn metadata(&self, path: &VirtualPath) -> io::Result<Metadata>;
+
+    /// The facts of `path` itself, though it may be a symbolic link.
+    fn symlink_metadata(&self, path: &VirtualPath) -> io::Result<Metadata> {
+        self.metadata(path)
+    }
+
+    /// Opens a regular file.
+    fn open(&self, path: &VirtualPath, mode: OpenMode) -> io::Result<Box<dyn File>>;
+
+    /// Opens a directory for listing.
+    fn read_dir(&self, path: &VirtualPath) -> io::Result<Box<dyn Directory>>;
+
+    /// Creates a directory.
+    fn create_dir(&self, path: &VirtualPath) -> io::Result<()>;
+
+    /// Removes an empty directory.
+    fn remove_dir(&self, path: &VirtualPath) -> io::Result<()>;
+
+    /// Removes a file or a symbolic link (the link, not its target).
+    fn remove_file(&self, path: &VirtualPath) -> io::Result<()>;
+
+    /// Renames `from` to `to`, replacing a file there.
+    fn rename(&self, from: &VirtualPath, to: &VirtualPath) -> io::Result<()>;
+
+    /// Changes the permission bits (SITE CHMOD); `mode` is at most `0o7777`.
+    fn set_mode(&self, path: &VirtualPath, mode: u32) -> io::Result<()>;
+
+    /// Sets access and modification time (MFMT), in seconds since 1970 UTC.
+    fn set_modified(&self, path: &VirtualPath, seconds: i64) -> io::Result<()>;
+
+    /// Removes a directory with all that is in it, following no link. The default walks the tree
+    /// through the other methods.
+    fn remove_tree(&self, path: &VirtualPath) -> io::Result<()> {
+        remove_tree(self, path, 0)
+    }
+
+    /// The path on the disk, for logs and for callbacks; `None` where there is no disk below.
+    fn real_path(&self, _path: &VirtualPath) -> Option<PathBuf> {
+        None
+    }
+
+    /// Where a user is after login. Default: `/`.
+    fn start_directory(&self) -> VirtualPath {
+        VirtualPath::root()
+    }
+
+    /// The name of a user id in listings; `None` prints the number.
+    fn user_name(&self, _uid: u32) -> Option<String> {
+        None
+    }
+
+    /// The name of a group id in listings; `None` prints the number.
+    fn group_name(&self, _gid: u32) -> Option<String> {
+        None
+    }
+
+    /// Whether calls may take long (a network share, say). Then all of them, and those on the
+    /// files and directories that it opens, are made on the worker threads while the client
+    /// sleeps, and no other client waits. Default: false.
+    fn is_slow(&self) -> bool {
+        false
+    }
+}
+
+/// An open file.
+pub trait File: Send {
+    /// Reads at the current position; 0 is the end.
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize>;
+
+    /// Writes all of `buf` at the current position.
+    fn write_all(&mut self, buf: &[u8]) -> io::Result<()>;
+
+    /// Moves to `position` bytes from the start.
+    fn seek(&mut self, position: u64) -> io::Result<()>;
+
+    /// Size in bytes now.
+    fn size(&self) -> io::Result<u64>;
+
+    /// Closes it. An error here (a full disk may speak only now) is an incomplete upload.
+    fn close(self: Box<Self>) -> io::Result<()>;
+
+    /// The descriptor, if there is one whose own position is the file's: then downloads go by
+    /// `sendfile(2)`.
+    #[cfg(unix)]
+    fn as_fd(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
+        None
+    }
+}
+
+/// An open directory.
+pub trait Directory: Send {
+    /// Appends at most `max` further names to `into` (no `.` and `..`); false when there are no
+    /// more to come.
+    fn read_names(&mut self, max: usize, into: &mut Vec<Vec<u8>>) -> io::Result<bool>;
+
+    /// The facts of the entry `name`, following a symbolic link or not.
+    fn metadata(&mut self, name: &[u8], follow: bool) -> io::Result<Metadata>;
+
+    /// Where the symbolic link `name` points.
+    fn read_link(&mut self, name: &[u8]) -> io::Result<Vec<u8>>;
+}
+
+/// What a client may read of an error: the system's words without its number, or the error's own.
+pub fn describe(error: &io::Error) -> String {
+    let text = error.to_string();
+    match error.raw_os_error() {
+        Some(code) => text.trim_end_matches(&format!(" (os error {code})")).to_owned(),
+        None => text,
+    }
+}
+
+/// Deeper trees than this are refused: recursion has a bound.
+const MAX_TREE_DEPTH: usize = 256;
+
+fn remove_tree<F: FileSystem + ?Sized>(fs: &F, path: &VirtualPath, depth: usize) -> io::Result<()> {
+    if depth > MAX_TREE_DEPTH {
+        return Err(io::Error::other("Directory tree too deep"));
+    }
+    // Not through a link, which `read_dir` would follow.
+    if !fs.symlink_metadata(path)?.is_dir() {
+        return Err(io::Error::new(io::ErrorKind::NotADirectory, "Not a directory"));
+    }
+    for (name, is_dir) in entries(fs, path)? {
+        let child = path.child(&name);
+        if is_dir {
+            remove_tree(fs, &child, depth + 1)?;
+        } else {
+            fs.remove_file(&child)?;
+        }
+    }
+    fs.remove_dir(path)
+}
+
+/// The names in a directory, and whether each is a directory itself. It is closed before anything
+/// is done to them: a deep tree needs no more descriptors than a flat one.
+fn entries<F: FileSystem + ?Sized>(fs: &F, path: &VirtualPath) -> io::Result<Vec<(Vec<u8>, bool)>> {
+    let mut names = Vec::new();
+    let mut dir = fs.read_dir(path)?;
+    while dir.read_names(1024, &mut names)? {}
+    names
+        .into_iter()
+        .map(|name| {
+            let is_dir = dir.metadata(&name, false)?.is_dir();
+            Ok((name, is_dir))
+        })
+        .collect()
+}

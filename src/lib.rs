@@ -1,0 +1,61 @@
+//! An FTP server as a library, after the design of Python's pyftpdlib: fast, small and safe.
+//!
+//! A server is built, bound, and served:
+//!
+//! ```no_run
+//! use ftpdlib::{DummyAuthorizer, FtpServer, Perm};
+//!
+//! let mut users = DummyAuthorizer::new();
+//! users.add_user("user", "12345", ".", Perm::ALL)?;
+//! users.add_anonymous(".")?;
+//!
+//! FtpServer::builder()
+//!     .authorizer(users)
+//!     .banner("ftpdlib ready.")
+//!     .passive_ports(60000..=65535)
+//!     .bind("0.0.0.0:2121")?
+//!     .serve_forever()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! - Who may log in: an [`Authorizer`], such as [`DummyAuthorizer`].
+//! - What happens besides: a [`Handler`]'s callbacks, with the [`Session`] they are about.
+//! - Commands of your own: [`Command`].
+//! - Where files are: a [`FileSystem`], such as [`LocalFilesystem`].
+//! - In a test of an FTP client: [`FtpServer::spawn`].
+//!
+//! Everything runs on one thread, on the event loop of the [`reactor`] crate. Work that blocks is
+//! moved to threads: the library's own by file systems and authorizers that say they are slow, a
+//! callback's by [`Session::del_channel`].
+//!
+//! Messages go to the [`log`] crate under the target `ftpdlib`.
+#![deny(unsafe_code)]
+
+mod auth;
+mod error;
+mod fs;
+mod proto;
+mod server;
+mod session;
+mod stream;
+mod sys;
+
+pub use ftpdlib_reactor as reactor;
+
+pub use auth::{
+    Account, AuthFailed, Authorizer, AuthorizerError, Credentials, DummyAuthorizer, Grant,
+    Password, User,
+};
+pub use error::Error;
+pub use fs::{
+    Directory, File, FileKind, FileSystem, LocalFilesystem, Metadata, OpenMode, describe,
+};
+pub use proto::command::{Arg, CommandLine};
+pub use proto::encoding::{Encoding, EncodingError};
+pub use proto::path::{PathError, VirtualPath};
+pub use proto::perm::{Perm, PermError};
+pub use proto::reply::{Reply, Text};
+pub use reactor::{Sleeping, TimerId};
+pub use server::{Builder, FtpServer, ServerHandle};
+pub use session::custom::Command;
+pub use session::handler::{Handler, Session, Transferred, Verdict};

@@ -1,0 +1,125 @@
+//! The listening socket on the event loop: takes clients in, and sends away those over a limit.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ftpdlib_reactor::{
+    AcceptLoop, Channel, Context, Dispatcher, Listener, Ready, TcpStream, TimerId,
+};
+use log::{Level, info};
+
+use super::builder::Limits;
+use crate::proto::addr::canonical;
+use crate::proto::reply::Reply;
+use crate::session::census::Counted;
+use crate::session::logging::{self, TARGET};
+use crate::session::{Client, Note, Service};
+use crate::stream::Stream;
+
+const LISTEN: Channel = Channel::new(0);
+const TAG_GRACE: usize = 0;
+const TAG_EMPTY: usize = 1;
+/// How often a server that stops looks whether its last client is gone.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// The dispatcher of one listening socket.
+pub(super) struct Acceptor {
+    accept: AcceptLoop,
+    service: Arc<Service>,
+    limits: Limits,
+    draining: bool,
+    _counted: Counted,
+}
+
+impl Acceptor {
+    pub(super) fn new(listener: Listener, (service, limits): (Arc<Service>, Limits)) -> Acceptor {
+        let _counted = service.census.count_in();
+        Acceptor { accept: AcceptLoop::new(listener), service, limits, draining: false, _counted }
+    }
+
+    /// Stops accepting; clients may finish their transfers.
+    fn drain(&mut self, cx: &mut Context<'_>) {
+        self.draining = true;
+        self.accept.stop(cx);
+        cx.broadcast(|| Box::new(Note::Drain));
+        cx.call_later(self.limits.grace, TAG_GRACE);
+        cx.call_every(LOOK, TAG_EMPTY);
+    }
+
+    fn stop(&self, cx: &mut Context<'_>) {
+        let (pid, open) = (std::process::id(), self.service.census.count());
+        info!(target: TARGET, ">>> shutting down FTP server, pid={pid}, {open} open socket(s) <<<");
+        cx.stop();
+    }
+}
+
+/// A client has connected: a session of its own, or a refusal.
+fn take_in(
+    service: &Arc<Service>,
+    max_per_ip: usize,
+    cx: &mut Context<'_>,
+    socket: TcpStream,
+    peer: SocketAddr,
+) {
+    let peer = SocketAddr::new(canonical(peer.ip()), peer.port());
+    let counted = service.census.count_client(peer.ip());
+    if !service.census.is_within_limit() {
+        return refuse(socket, peer, "Too many connections. Service temporarily unavailable.");
+    }
+    if max_per_ip > 0 && service.census.clients_of(peer.ip()) > max_per_ip {
+        return refuse(socket, peer, "Too many connections from the same IP address.");
+    }
+    match Client::new(Arc::clone(service), socket, peer, counted) {
+        Ok(client) => {
+            cx.spawn(Box::new(client));
+        }
+        Err(error) => {
+            logging::line(Level::Debug, peer, "", &format!("gone before it was served: {error}"));
+        }
+    }
+}
+
+/// Says why, as far as the socket takes it at once, and closes.
+fn refuse(socket: TcpStream, peer: SocketAddr, text: &'static str) {
+    logging::line(Level::Warn, peer, "", text);
+    let mut reply = Vec::new();
+    Reply::new(421, text).encode(&mut reply);
+    let mut stream = Stream::new(socket, true);
+    // Whoever does not take it is closed all the same.
+    let _ = stream.write(&reply);
+    stream.finish();
+}
+
+impl Dispatcher for Acceptor {
+    fn start(&mut self, cx: &mut Context<'_>) {
+        if let Err(error) = self.accept.start(cx, LISTEN) {
+            log::error!(target: TARGET, "cannot watch the listening socket: {error}");
+            cx.stop();
+        }
+    }
+
+    fn ready(&mut self, cx: &mut Context<'_>, channel: Channel, _: Ready) {
+        let (service, max_per_ip) = (&self.service, self.limits.max_cons_per_ip);
+        self.accept.ready(cx, channel, |cx, socket, peer| {
+            take_in(service, max_per_ip, cx, socket, peer);
+        });
+    }
+
+    fn timeout(&mut self, cx: &mut Context<'_>, timer: TimerId, tag: usize) {
+        if self.accept.timeout(cx, timer) {
+            return;
+        }
+        if tag == TAG_GRACE || cx.len() == 1 {
+            self.stop(cx);
+        }
+    }
+
+    fn signal(&mut self, cx: &mut Context<'_>, _: i32) {
+        if self.draining {
+            return self.stop(cx);
+        }
+        info!(target: TARGET, "received interrupt signal");
+        self.drain(cx);
+    }
+}

@@ -1,0 +1,298 @@
+//! The configuration of a server, checked when it binds.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, ToSocketAddrs};
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::time::Duration;
+use std::{fmt, io};
+
+use ftpdlib_reactor::{ListenOptions, Listener};
+
+use super::FtpServer;
+use crate::auth::Authorizer;
+use crate::error::Error;
+use crate::proto::calendar::Zone;
+use crate::proto::encoding::Encoding;
+use crate::session::census::Census;
+use crate::session::custom::Command;
+use crate::session::handler::{Factory, Handler};
+use crate::session::{Config, Pool, Service};
+use crate::sys::local_time;
+
+/// Sets up an [`FtpServer`]. The defaults are pyftpdlib's; a limit of 0, and a duration of zero,
+/// mean none.
+#[derive(Debug)]
+#[must_use = "a builder does nothing until it binds"]
+pub struct Builder {
+    settings: Settings,
+    backlog: i32,
+    commands: Vec<Command>,
+}
+
+/// What a server is made of, but its socket.
+pub(super) struct Settings {
+    pub(super) config: Config,
+    pub(super) handlers: Factory,
+    pub(super) max_cons: usize,
+    pub(super) max_cons_per_ip: usize,
+    pub(super) grace: Duration,
+    pub(super) handle_signals: bool,
+}
+
+/// What the listening socket watches over.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) max_cons_per_ip: usize,
+    pub(super) grace: Duration,
+}
+
+impl Settings {
+    pub(super) fn into_service(self) -> (Arc<Service>, Limits) {
+        let limits = Limits { max_cons_per_ip: self.max_cons_per_ip, grace: self.grace };
+        let service = Service {
+            config: Arc::new(self.config),
+            handlers: self.handlers,
+            pool: Pool::default(),
+            census: Census::new(self.max_cons),
+        };
+        (Arc::new(service), limits)
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("banner", &self.config.banner)
+            .field("max_cons", &self.max_cons)
+            .field("max_cons_per_ip", &self.max_cons_per_ip)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        let settings = Settings {
+            config: Config::default(),
+            handlers: Arc::new(|_| Box::new(())),
+            max_cons: 512,
+            max_cons_per_ip: 0,
+            grace: Duration::from_secs(10),
+            handle_signals: true,
+        };
+        Builder { settings, backlog: 100, commands: Vec::new() }
+    }
+}
+
+impl Builder {
+    /// Who may log in. Default: nobody.
+    pub fn authorizer(mut self, authorizer: impl Authorizer) -> Self {
+        self.settings.config.authorizer = Arc::new(authorizer);
+        self
+    }
+
+    /// Makes the callbacks of each client, given its address. Default: none.
+    pub fn handler<H: Handler>(
+        mut self,
+        make: impl Fn(SocketAddr) -> H + Send + Sync + 'static,
+    ) -> Self {
+        self.settings.handlers = Arc::new(move |peer| Box::new(make(peer)));
+        self
+    }
+
+    /// Adds a command, or replaces the built-in one of that name.
+    pub fn command(mut self, command: Command) -> Self {
+        self.commands.push(command);
+        self
+    }
+
+    /// The text of the greeting. Default: `ftpdlib VERSION ready.`
+    pub fn banner(mut self, text: impl Into<String>) -> Self {
+        self.settings.config.banner = text.into();
+        self
+    }
+
+    /// The ports for passive data connections; one is chosen at random. When all are in use the
+    /// system chooses one, with a warning in the log. Default: the system chooses.
+    pub fn passive_ports(mut self, ports: RangeInclusive<u16>) -> Self {
+        self.settings.config.passive_ports = Some(ports);
+        self
+    }
+
+    /// The address that PASV tells, for a server behind NAT. Default: the connection's own.
+    pub fn masquerade_address(mut self, public: Ipv4Addr) -> Self {
+        self.settings.config.masquerade_address = Some(public);
+        self
+    }
+
+    /// As [`masquerade_address`](Self::masquerade_address), for clients that reach the server at
+    /// `private`. May be given for several.
+    pub fn masquerade_map(mut self, private: IpAddr, public: Ipv4Addr) -> Self {
+        self.settings.config.masquerade_map.insert(private, public);
+        self
+    }
+
+    /// Connections at most: the listening socket, control and data connections together.
+    /// Default: 512.
+    pub fn max_cons(mut self, limit: usize) -> Self {
+        self.settings.max_cons = limit;
+        self
+    }
+
+    /// Clients from one address at most. Default: no limit.
+    pub fn max_cons_per_ip(mut self, limit: usize) -> Self {
+        self.settings.max_cons_per_ip = limit;
+        self
+    }
+
+    /// Failed logins after which a client is sent away. Default: 3.
+    pub fn max_login_attempts(mut self, limit: u32) -> Self {
+        self.settings.config.max_login_attempts = limit;
+        self
+    }
+
+    /// Time between two commands, while no transfer runs. Default: 300 seconds.
+    pub fn timeout(mut self, time: Duration) -> Self {
+        self.settings.config.timeout = time;
+        self
+    }
+
+    /// Time in which a transfer must move a byte. Default: 300 seconds.
+    pub fn data_timeout(mut self, time: Duration) -> Self {
+        self.settings.config.data_timeout = time;
+        self
+    }
+
+    /// Time for a client to connect after PASV or EPSV. Default: 30 seconds.
+    pub fn passive_timeout(mut self, time: Duration) -> Self {
+        self.settings.config.passive_timeout = time;
+        self
+    }
+
+    /// Time for a connection to the client after PORT or EPRT. Default: 30 seconds.
+    pub fn active_timeout(mut self, time: Duration) -> Self {
+        self.settings.config.active_timeout = time;
+        self
+    }
+
+    /// Delay of a failed login's reply; it holds up nobody else. Default: 3 seconds.
+    pub fn auth_failed_timeout(mut self, time: Duration) -> Self {
+        self.settings.config.auth_failed_timeout = time;
+        self
+    }
+
+    /// Allows data connections with other addresses than the client's: site-to-site transfers, and
+    /// the attacks that RFC 2577 tells of. Default: false.
+    pub fn permit_foreign_addresses(mut self, permit: bool) -> Self {
+        self.settings.config.permit_foreign_addresses = permit;
+        self
+    }
+
+    /// Allows PORT and EPRT to ports below 1024. Default: false.
+    pub fn permit_privileged_ports(mut self, permit: bool) -> Self {
+        self.settings.config.permit_privileged_ports = permit;
+        self
+    }
+
+    /// Tells the times of files in GMT, else in local time. Default: true.
+    pub fn use_gmt_times(mut self, gmt: bool) -> Self {
+        let zone = if gmt { Zone::Utc } else { Zone::Local(local_time::utc_offset) };
+        self.settings.config.zone = zone;
+        self
+    }
+
+    /// Sends files by `sendfile(2)` where the system has it. Default: true.
+    pub fn use_sendfile(mut self, sendfile: bool) -> Self {
+        self.settings.config.use_sendfile = sendfile;
+        self
+    }
+
+    /// Sets TCP_NODELAY on control and data connections. Default: true.
+    pub fn tcp_no_delay(mut self, no_delay: bool) -> Self {
+        self.settings.config.tcp_no_delay = no_delay;
+        self
+    }
+
+    /// The encoding of names and texts towards clients. Default: UTF-8.
+    pub fn encoding(mut self, encoding: Encoding) -> Self {
+        self.settings.config.encoding = encoding;
+        self
+    }
+
+    /// Bytes a second that each data connection may receive. Default: no limit.
+    pub fn read_limit(mut self, bytes_per_second: u64) -> Self {
+        self.settings.config.read_limit = bytes_per_second;
+        self
+    }
+
+    /// Bytes a second that each data connection may send. Default: no limit.
+    pub fn write_limit(mut self, bytes_per_second: u64) -> Self {
+        self.settings.config.write_limit = bytes_per_second;
+        self
+    }
+
+    /// Time that transfers have to finish when the server is told to stop. Default: 10 seconds.
+    pub fn grace(mut self, time: Duration) -> Self {
+        self.settings.grace = time;
+        self
+    }
+
+    /// Whether [`serve_forever`](FtpServer::serve_forever) ends by SIGTERM and SIGINT. A spawned
+    /// server never watches signals. Default: true.
+    pub fn handle_signals(mut self, handle: bool) -> Self {
+        self.settings.handle_signals = handle;
+        self
+    }
+
+    /// Connections that may wait to be accepted. Default: 100.
+    pub fn backlog(mut self, connections: i32) -> Self {
+        self.backlog = connections;
+        self
+    }
+
+    /// Listens on the first address that can be had. Port 0 lets the system choose. `[::]` takes
+    /// IPv4 clients too, where the system can.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Bind`] when no address can be had, [`Error::Config`] for settings that cannot be.
+    pub fn bind(self, addresses: impl ToSocketAddrs + fmt::Debug) -> Result<FtpServer, Error> {
+        let shown = format!("{addresses:?}").replace('"', "");
+        let bind_error = |address: String| move |source| Error::Bind { address, source };
+        let mut last = io::Error::new(io::ErrorKind::NotFound, "no address for this name");
+        for address in addresses.to_socket_addrs().map_err(bind_error(shown.clone()))? {
+            let options =
+                ListenOptions { backlog: self.backlog, reuse_addr: true, ..Default::default() };
+            match Listener::bind(address, options) {
+                Ok(listener) => return self.on(listener),
+                Err(error) => last = error,
+            }
+        }
+        Err(Error::Bind { address: shown, source: last })
+    }
+
+    /// Uses a socket that listens already.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Bind`] when it cannot be used, [`Error::Config`] for settings that cannot be.
+    pub fn listener(self, listener: TcpListener) -> Result<FtpServer, Error> {
+        let listener = Listener::from_std(listener);
+        let unusable = |source| Error::Bind { address: "the given socket".to_owned(), source };
+        self.on(listener.map_err(unusable)?)
+    }
+
+    fn on(mut self, listener: Listener) -> Result<FtpServer, Error> {
+        for command in self.commands {
+            command.check().map_err(Error::Config)?;
+            self.settings.config.commands.add(command);
+        }
+        if let Some(ports) = &self.settings.config.passive_ports {
+            if ports.is_empty() || *ports.start() == 0 {
+                let text = "passive ports must be a range within 1 to 65535";
+                return Err(Error::Config(text.to_owned()));
+            }
+        }
+        let address = listener.local_addr().map_err(Error::system("ask for the address"))?;
+        Ok(FtpServer { listener, address, settings: self.settings })
+    }
+}

@@ -1,0 +1,246 @@
+//! The data channel's part of a session: carries out what the interpreter asks of it, and tells
+//! it what became of that.
+
+use std::io;
+use std::mem;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use ftpdlib_reactor::{Context, Interest, TcpStream, connect, finish_connect};
+use log::Level;
+
+use super::census::Census;
+use super::client::{Core, DATA, Note, TAG_ACCEPT, TAG_PAUSE, TAG_STALL};
+use super::dtp::{self, Arrival, Dtp};
+use super::flow::{Flow, Manner, Turn};
+use super::interpreter::{Input, Progress, Verdict};
+use super::job::{Outcome, Source};
+use crate::fs::File;
+use crate::stream::Stream;
+
+/// How long to wait before the next try to take a data connection when descriptors are short.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+
+impl Core {
+    pub(super) fn listen(&mut self, cx: &mut Context<'_>) {
+        let opened = self.try_listen(cx);
+        self.inputs.push_back(Input::Listening(opened));
+    }
+
+    fn try_listen(&mut self, cx: &mut Context<'_>) -> io::Result<u16> {
+        has_room(&self.service.census)?;
+        let config = &self.service.config;
+        let ip = self.interpreter.local().ip();
+        let listener = dtp::listen(cx, ip, config.passive_ports.as_ref(), |level, text| {
+            self.log(level, text);
+        })?;
+        let port = listener.local_addr()?.port();
+        let counted = self.service.census.count_in();
+        self.dtp = Dtp::Listening { listener, counted };
+        Ok(port)
+    }
+
+    pub(super) fn connect(&mut self, cx: &mut Context<'_>, addr: SocketAddr) {
+        if let Err(error) = self.try_connect(cx, addr) {
+            self.inputs.push_back(Input::Connected(Err(error)));
+        }
+    }
+
+    fn try_connect(&mut self, cx: &mut Context<'_>, addr: SocketAddr) -> io::Result<()> {
+        has_room(&self.service.census)?;
+        let mut socket = connect(addr, Some(self.interpreter.local().ip()))?;
+        cx.register(&mut socket, DATA, Interest::WRITABLE)?;
+        let counted = self.service.census.count_in();
+        self.dtp = Dtp::Connecting { socket, counted };
+        Ok(())
+    }
+
+    /// The event loop says that the data channel may go on.
+    pub(super) fn data_ready(&mut self, cx: &mut Context<'_>) {
+        match &mut self.dtp {
+            Dtp::Idle => {}
+            Dtp::Listening { .. } => self.accept(cx),
+            Dtp::Connecting { socket, .. } => match finish_connect(socket) {
+                Ok(false) => {}
+                Ok(true) => {
+                    self.open();
+                    self.inputs.push_back(Input::Connected(Ok(())));
+                }
+                Err(error) => {
+                    self.dtp = Dtp::Idle;
+                    self.inputs.push_back(Input::Connected(Err(error)));
+                }
+            },
+            Dtp::Open { .. } => self.pump(cx),
+        }
+    }
+
+    fn accept(&mut self, cx: &mut Context<'_>) {
+        while let Dtp::Listening { listener, .. } = &mut self.dtp {
+            let interpreter = &self.interpreter;
+            match dtp::accept(listener, |ip| interpreter.admits(ip)) {
+                Ok(Arrival::Client(socket)) => {
+                    self.adopt(socket);
+                    self.inputs.push_back(Input::DataOpened);
+                }
+                Ok(Arrival::Stranger(peer)) => self.inputs.push_back(Input::DataRejected(peer)),
+                Ok(Arrival::Nobody) => return,
+                Ok(Arrival::Exhausted) => {
+                    self.log(Level::Warn, "out of file descriptors; a data connection waits");
+                    self.arm(cx, TAG_ACCEPT, ACCEPT_AGAIN);
+                    return;
+                }
+                Err(error) => {
+                    self.log(Level::Error, &format!("cannot accept a data connection: {error}"));
+                    return;
+                }
+            }
+        }
+    }
+
+    /// The passive socket gives way to the connection that it was for.
+    fn adopt(&mut self, socket: TcpStream) {
+        if let Dtp::Listening { counted, .. } = mem::take(&mut self.dtp) {
+            let stream = Stream::new(socket, self.service.config.tcp_no_delay);
+            self.dtp = Dtp::Open { stream, flow: None, _counted: counted };
+        }
+    }
+
+    /// The active connection is made.
+    fn open(&mut self) {
+        if let Dtp::Connecting { socket, counted } = mem::take(&mut self.dtp) {
+            let stream = Stream::connected(socket, self.service.config.tcp_no_delay);
+            self.dtp = Dtp::Open { stream, flow: None, _counted: counted };
+        }
+    }
+
+    pub(super) fn send(
+        &mut self,
+        cx: &mut Context<'_>,
+        source: Source,
+        ascii: bool,
+        slow: bool,
+        offset: u64,
+    ) {
+        let config = &self.service.config;
+        let manner = Manner { ascii, slow, limit: config.write_limit };
+        let sendfile = config.use_sendfile.then_some(offset);
+        let flow = Flow::send(source, sendfile, &manner, cx.now());
+        self.begin(cx, flow);
+    }
+
+    pub(super) fn receive(
+        &mut self,
+        cx: &mut Context<'_>,
+        file: Box<dyn File>,
+        ascii: bool,
+        slow: bool,
+    ) {
+        let manner = Manner { ascii, slow, limit: self.service.config.read_limit };
+        let flow = Flow::receive(file, &manner, cx.now());
+        self.begin(cx, flow);
+    }
+
+    fn begin(&mut self, cx: &mut Context<'_>, new: Flow) {
+        let now = cx.now();
+        let Dtp::Open { flow, .. } = &mut self.dtp else {
+            // The connection was lost in the meantime.
+            return self.inputs.push_back(Input::Ended(new.end(Verdict::Disconnected, now)));
+        };
+        *flow = Some(new);
+        self.flow_number = self.flow_number.wrapping_add(1);
+        self.arm(cx, TAG_STALL, self.service.config.data_timeout);
+        self.pump(cx);
+    }
+
+    /// Lets the flow move what it can, and arranges for what it needs next.
+    fn pump(&mut self, cx: &mut Context<'_>) {
+        let now = cx.now();
+        if cx.is_asleep(DATA) {
+            return;
+        }
+        let Dtp::Open { stream, flow: Some(flow), .. } = &mut self.dtp else { return };
+        match flow.turn(stream, cx.scratch(), now) {
+            Turn::Again => cx.again(DATA),
+            Turn::Blocked => {
+                let wants = flow.wants();
+                if let Err(error) = stream.wait_for(cx, DATA, wants) {
+                    self.end_flow(Verdict::File(error), now);
+                }
+            }
+            Turn::Pause(pause) => {
+                flow.sleep(cx.del_channel(DATA));
+                self.arm(cx, TAG_PAUSE, pause);
+            }
+            Turn::Job(job) => {
+                let number = self.flow_number;
+                if !self.run_on_pool(cx, DATA, job, move |outcome| Note::Flow(number, outcome)) {
+                    let error = io::Error::other("No worker thread");
+                    self.end_flow(Verdict::File(error), now);
+                }
+            }
+            Turn::Ended(verdict) => self.end_flow(verdict, now),
+        }
+    }
+
+    pub(super) fn flow_job_done(&mut self, cx: &mut Context<'_>, number: u32, outcome: Outcome) {
+        if number != self.flow_number {
+            return;
+        }
+        if let Dtp::Open { flow: Some(flow), .. } = &mut self.dtp {
+            if let Some(verdict) = flow.job_done(outcome, cx.now()) {
+                self.end_flow(verdict, cx.now());
+            }
+        }
+    }
+
+    pub(super) fn data_timer(&mut self, cx: &mut Context<'_>, tag: usize) {
+        match (tag, &mut self.dtp) {
+            (TAG_ACCEPT, Dtp::Listening { .. }) => self.accept(cx),
+            // The channel wakes, and with it the flow goes on.
+            (TAG_PAUSE, Dtp::Open { flow: Some(flow), .. }) => flow.wake(),
+            (TAG_STALL, Dtp::Open { flow: Some(flow), .. }) => {
+                let timeout = self.service.config.data_timeout;
+                let stalled = flow.stalled_for(cx.now());
+                if stalled >= timeout && !flow.is_away() {
+                    self.end_flow(Verdict::Stalled, cx.now());
+                } else {
+                    let rest = timeout.saturating_sub(stalled).max(timeout / 8);
+                    self.arm(cx, TAG_STALL, rest);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn abort(&mut self, now: Instant) {
+        self.end_flow(Verdict::Aborted, now);
+    }
+
+    /// The session is closed with whatever was under way.
+    pub(super) fn abandon(&mut self, now: Instant) {
+        self.end_flow(Verdict::Disconnected, now);
+    }
+
+    /// Closes the data connection, then tells (RFC 959, 3.3: the reply follows the close).
+    fn end_flow(&mut self, verdict: Verdict, now: Instant) {
+        if let Dtp::Open { flow: Some(flow), .. } = mem::take(&mut self.dtp) {
+            self.inputs.push_back(Input::Ended(flow.end(verdict, now)));
+        }
+    }
+
+    pub(super) fn progress(&self, now: Instant) -> Progress {
+        match &self.dtp {
+            Dtp::Open { flow: Some(flow), .. } => flow.progress(now),
+            _ => Progress::default(),
+        }
+    }
+}
+
+fn has_room(census: &Census) -> io::Result<()> {
+    if census.is_within_limit() {
+        return Ok(());
+    }
+    let text = "Too many connections. Can't open data channel";
+    Err(io::Error::new(io::ErrorKind::QuotaExceeded, text))
+}

@@ -1,0 +1,127 @@
+//! The control channel: bytes in to lines, replies out to bytes.
+//!
+//! It reads only when the interpreter can take a line and the client takes its replies, and it
+//! holds no buffer while neither a line nor a reply is under way.
+
+use std::io;
+
+use ftpdlib_reactor::Context;
+
+use super::client::CONTROL;
+use crate::proto::line::{Line, LineSplitter};
+use crate::proto::reply::Reply;
+use crate::stream::{Stream, Wants};
+
+/// Unsent reply bytes over which no further line is taken.
+const MAX_UNSENT: usize = 16 * 1024;
+/// Bytes read at a time; they are split into lines before more are read.
+const READ: usize = 8 * 1024;
+
+pub(super) struct Control {
+    stream: Stream,
+    lines: LineSplitter,
+    out: Vec<u8>,
+    /// Bytes of `out` that are sent.
+    sent: usize,
+    /// The socket may have more to read than was read.
+    readable: bool,
+    at_end: bool,
+    wants_write: bool,
+}
+
+impl Control {
+    pub(super) fn new(stream: Stream) -> Control {
+        Control {
+            stream,
+            lines: LineSplitter::new(),
+            out: Vec::new(),
+            sent: 0,
+            readable: false,
+            at_end: false,
+            wants_write: false,
+        }
+    }
+
+    pub(super) fn register(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        self.stream.wait_for(cx, CONTROL, self.wants())
+    }
+
+    fn wants(&self) -> Wants {
+        Wants { read: true, write: self.wants_write }
+    }
+
+    /// The event loop says that there may be something to read.
+    pub(super) fn set_readable(&mut self) {
+        self.readable = true;
+    }
+
+    /// The next line, reading on as long as there is something; `None` when there is nothing now.
+    pub(super) fn next_line(&mut self, scratch: &mut [u8]) -> io::Result<Option<Line>> {
+        loop {
+            if let Some(line) = self.lines.next_line() {
+                return Ok(Some(line));
+            }
+            if !self.readable || self.at_end {
+                return Ok(None);
+            }
+            let buf = &mut scratch[..READ];
+            match self.stream.read(buf) {
+                Ok(0) => self.at_end = true,
+                Ok(count) => self.lines.push(&buf[..count]),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable = false,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Whether the client has closed its side, and every line that it sent was taken.
+    pub(super) fn is_at_end(&self) -> bool {
+        self.at_end
+    }
+
+    pub(super) fn push(&mut self, reply: &Reply) {
+        reply.encode(&mut self.out);
+    }
+
+    pub(super) fn push_raw(&mut self, bytes: &[u8]) {
+        self.out.extend_from_slice(bytes);
+    }
+
+    /// Whether the client takes too long to take its replies.
+    pub(super) fn is_clogged(&self) -> bool {
+        self.out.len() - self.sent > MAX_UNSENT
+    }
+
+    /// Sends what there is to send; true when nothing is left.
+    pub(super) fn flush(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
+        while self.sent < self.out.len() {
+            match self.stream.write(&self.out[self.sent..]) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => self.sent += count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if !self.wants_write {
+                        self.wants_write = true;
+                        self.register(cx)?;
+                    }
+                    return Ok(false);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.out = Vec::new();
+        self.sent = 0;
+        Ok(true)
+    }
+
+    /// Takes leave: what the client sent and nobody will read is taken out of the socket, for a
+    /// close with unread bytes would reset the connection and lose the last reply.
+    pub(super) fn finish(&mut self, scratch: &mut [u8]) {
+        self.stream.finish();
+        for _ in 0..16 {
+            match self.stream.read(scratch) {
+                Ok(count) if count > 0 => {}
+                _ => break,
+            }
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! Commands of a library user's own: a row for the table, with a closure behind it.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use super::handler::Session;
+use super::interpreter::error_reply;
+use super::table::{Row, Run};
+use crate::proto::command::Arg;
+use crate::proto::path::VirtualPath;
+use crate::proto::perm::Perm;
+use crate::proto::reply::Reply;
+
+type Answer = Result<Reply, Reply>;
+
+enum Action {
+    None,
+    Bytes(Box<dyn Fn(&mut Session<'_>, &[u8]) -> Answer + Send + Sync>),
+    Path(Box<dyn Fn(&mut Session<'_>, &VirtualPath) -> Answer + Send + Sync>),
+}
+
+/// A command to add to a server, or to put in the place of a built-in one.
+///
+/// By default it needs a login, no permission, and takes an argument or none. HELP and the checks
+/// before it runs come from this description, as for every other command.
+///
+/// ```no_run
+/// use ftpdlib::{Arg, Command, FtpServer, Perm, Reply};
+///
+/// let rmtree = Command::site("RMTREE")
+///     .perm(Perm::DELETE)
+///     .argument(Arg::Required)
+///     .help("Syntax: SITE RMTREE <SP> path (remove directory tree).")
+///     .path(|session, path| {
+///         session.filesystem()?.remove_tree(path)?;
+///         Ok(Reply::new(250, "Directory tree removed."))
+///     });
+/// FtpServer::builder().command(rmtree).bind("127.0.0.1:2121")?.serve_forever()
+/// # ; Ok::<(), ftpdlib::Error>(())
+/// ```
+pub struct Command {
+    name: String,
+    perm: Perm,
+    login: bool,
+    arg: Arg,
+    help: String,
+    action: Action,
+}
+
+impl Command {
+    /// A command by its name, such as `XCRC`.
+    pub fn new(name: &str) -> Command {
+        let name = name.to_ascii_uppercase();
+        let help = format!("Syntax: {name}");
+        Command {
+            name,
+            perm: Perm::NONE,
+            login: true,
+            arg: Arg::Optional,
+            help,
+            action: Action::None,
+        }
+    }
+
+    /// A SITE command by its name behind SITE.
+    pub fn site(name: &str) -> Command {
+        Command::new(&format!("SITE {name}"))
+    }
+
+    /// The permission that the user needs: on the path, with [`path`](Self::path); else on his
+    /// home directory.
+    pub fn perm(mut self, perm: Perm) -> Command {
+        self.perm = perm;
+        self
+    }
+
+    /// Whether it is for users who are logged in. Default: true.
+    pub fn login(mut self, login: bool) -> Command {
+        self.login = login;
+        self
+    }
+
+    /// Whether it takes an argument. Default: [`Arg::Optional`].
+    pub fn argument(mut self, arg: Arg) -> Command {
+        self.arg = arg;
+        self
+    }
+
+    /// What HELP says of it.
+    pub fn help(mut self, help: &str) -> Command {
+        self.help = help.to_owned();
+        self
+    }
+
+    /// What it does, with the bytes behind its name as they came.
+    ///
+    /// The closure runs on the event loop; `?` turns an [`io::Error`] into the reply that a
+    /// built-in command would give.
+    pub fn run<F>(mut self, run: F) -> Command
+    where
+        F: Fn(&mut Session<'_>, &[u8]) -> Result<Reply, Reply> + Send + Sync + 'static,
+    {
+        self.action = Action::Bytes(Box::new(run));
+        self
+    }
+
+    /// What it does, with its argument resolved to a path on which the user has the permission.
+    pub fn path<F>(mut self, run: F) -> Command
+    where
+        F: Fn(&mut Session<'_>, &VirtualPath) -> Result<Reply, Reply> + Send + Sync + 'static,
+    {
+        self.action = Action::Path(Box::new(run));
+        self
+    }
+
+    /// What is wrong with it, if anything is.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let word = self.name.strip_prefix("SITE ").unwrap_or(&self.name);
+        if word.is_empty() || !word.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            return Err(format!("command name {:?} is not one word of letters and digits", self.name));
+        }
+        match self.action {
+            Action::None => Err(format!("command {} has nothing to run", self.name)),
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn takes_path(&self) -> bool {
+        matches!(self.action, Action::Path(_))
+    }
+
+    pub(crate) fn call(
+        &self,
+        session: &mut Session<'_>,
+        arg: &[u8],
+        path: Option<&VirtualPath>,
+    ) -> Reply {
+        let answer = match (&self.action, path) {
+            (Action::Bytes(run), _) => run(session, arg),
+            (Action::Path(run), Some(path)) => run(session, path),
+            _ => Err(Reply::new(502, "Command not implemented.")),
+        };
+        answer.unwrap_or_else(|reply| reply)
+    }
+
+    pub(crate) fn into_row(self) -> Row {
+        Row {
+            name: Cow::Owned(self.name.clone()),
+            perm: self.perm,
+            login: self.login,
+            arg: self.arg,
+            help: Cow::Owned(self.help.clone()),
+            feat: None,
+            logged: true,
+            run: Run::Custom(Arc::new(self)),
+        }
+    }
+}
+
+impl fmt::Debug for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Command").field("name", &self.name).field("perm", &self.perm).finish()
+    }
+}
+
+/// An error of the file system as a built-in command would report it: `550` with the system's
+/// words, `452` for a full disk, `552` for an exceeded quota.
+impl From<io::Error> for Reply {
+    fn from(error: io::Error) -> Reply {
+        error_reply(550, &error, "")
+    }
+}

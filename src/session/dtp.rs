@@ -1,0 +1,117 @@
+//! The data channel (DTP): a passive socket, an active connection attempt, or an open connection
+//! with its flow. One at a time, by construction.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+
+use ftpdlib_reactor::{Accepted, Context, Interest, ListenOptions, Listener, TcpStream};
+use log::Level;
+
+use super::census::Counted;
+use super::client::DATA;
+use super::flow::Flow;
+use crate::stream::Stream;
+
+/// Connections that may wait at a passive socket; one is taken.
+const BACKLOG: i32 = 16;
+
+#[derive(Default)]
+pub(super) enum Dtp {
+    #[default]
+    Idle,
+    /// After PASV or EPSV.
+    Listening { listener: Listener, counted: Counted },
+    /// After PORT or EPRT.
+    Connecting { socket: TcpStream, counted: Counted },
+    /// The connection, and what flows over it once there is a transfer.
+    Open { stream: Stream, flow: Option<Flow>, _counted: Counted },
+}
+
+/// What a passive socket had.
+pub(super) enum Arrival {
+    /// The client's connection.
+    Client(TcpStream),
+    /// A connection from elsewhere; it is closed already.
+    Stranger(SocketAddr),
+    Nobody,
+    /// Out of descriptors: ask again later.
+    Exhausted,
+}
+
+/// Opens the passive socket on `ip`, within `range` if there is one.
+pub(super) fn listen(
+    cx: &mut Context<'_>,
+    ip: IpAddr,
+    range: Option<&RangeInclusive<u16>>,
+    log: impl Fn(Level, &str),
+) -> io::Result<Listener> {
+    let options = ListenOptions { backlog: BACKLOG, reuse_addr: true, ..ListenOptions::default() };
+    let any = || Listener::bind(SocketAddr::new(ip, 0), options.clone());
+    let mut listener = match range {
+        None => any()?,
+        Some(range) => match Listener::bind_range(ip, &mut shuffled(range), options.clone()) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                log(
+                    Level::Warn,
+                    "Can't find a valid passive port in the configured range. \
+                     A random kernel-assigned port will be used.",
+                );
+                any()?
+            }
+            other => other?,
+        },
+    };
+    cx.register(&mut listener, DATA, Interest::READABLE)?;
+    Ok(listener)
+}
+
+/// Every port of the range once, from a random one on, in steps that a client cannot foresee.
+fn shuffled(range: &RangeInclusive<u16>) -> impl Iterator<Item = u16> + use<> {
+    let (first, count) = (u32::from(*range.start()), u32::from(range.end() - range.start()) + 1);
+    let random = RandomState::new().build_hasher().finish();
+    let start = (random >> 32) as u32 % count;
+    // A step that shares no factor with the count visits every port.
+    let step = (random as u32 % count..count).chain(1..).find(|&step| gcd(step, count) == 1);
+    let step = step.unwrap_or(1);
+    (0..count).map(move |turn| {
+        let offset = (u64::from(start) + u64::from(turn) * u64::from(step)) % u64::from(count);
+        (first + offset as u32) as u16
+    })
+}
+
+fn gcd(a: u32, b: u32) -> u32 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+/// Takes one connection from the passive socket.
+pub(super) fn accept(listener: &mut Listener, admits: impl Fn(IpAddr) -> bool) -> io::Result<Arrival> {
+    Ok(match listener.accept()? {
+        Accepted::Stream(socket, peer) if admits(peer.ip()) => Arrival::Client(socket),
+        Accepted::Stream(_, peer) => Arrival::Stranger(peer),
+        Accepted::WouldBlock => Arrival::Nobody,
+        Accepted::Exhausted => Arrival::Exhausted,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_port_of_a_range_comes_once() {
+        for range in [60000..=60000, 60000..=60001, 60000..=60099, 1..=65535] {
+            let mut ports: Vec<u16> = shuffled(&range).collect();
+            ports.sort_unstable();
+            assert!(ports.into_iter().eq(range));
+        }
+    }
+
+    #[test]
+    fn the_first_port_is_not_always_the_same() {
+        let firsts: std::collections::HashSet<u16> =
+            (0..64).filter_map(|_| shuffled(&(50000..=59999)).next()).collect();
+        assert!(firsts.len() > 8, "{firsts:?}");
+    }
+}

@@ -1,0 +1,364 @@
+//! The data plane: bytes from a source to the data connection, or from it into a file.
+//!
+//! A [`Flow`] moves what can be moved now, within a budget, and says what it needs next. It holds
+//! no buffer of its own while the connection takes everything: files are sent by `sendfile(2)`
+//! where that works, else through the loop's scratch buffer.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use ftpdlib_reactor::Sleeping;
+
+use super::interpreter::{End, Progress, Verdict};
+use super::job::{Job, Outcome, Source};
+use crate::fs::File;
+use crate::proto::ascii::{FromNetwork, ToNetwork};
+use crate::proto::throttle::Throttle;
+use crate::stream::{Stream, Wants};
+
+/// Bytes a flow may move before others have their turn.
+const BUDGET: usize = 256 * 1024;
+/// System calls a flow may make before others have their turn.
+const MAX_CALLS: usize = 16;
+/// Bytes that a worker thread reads at once, and that a listing is formatted to at once.
+const CHUNK: usize = 64 * 1024;
+
+/// What a flow needs to go on.
+pub(super) enum Turn {
+    /// Another turn: the budget is spent.
+    Again,
+    /// The connection.
+    Blocked,
+    /// Time: its bandwidth is spent.
+    Pause(Duration),
+    /// A worker thread.
+    Job(Job),
+    /// Nothing any more.
+    Ended(Verdict),
+}
+
+pub(super) struct Flow {
+    side: Side,
+    /// The file system is slow: its files are read and written by worker threads.
+    slow: bool,
+    throttle: Option<Throttle>,
+    progress: Progress,
+    started: Instant,
+    moved: Instant,
+    /// Keeps the channel asleep while its bandwidth is spent.
+    asleep: Option<Sleeping>,
+}
+
+enum Side {
+    Send {
+        /// None while a worker thread has it.
+        source: Option<Source>,
+        more: bool,
+        ascii: Option<ToNetwork>,
+        /// Offset of the next `sendfile`; None where it is not used.
+        sendfile: Option<u64>,
+        /// What the connection did not take yet.
+        unsent: Vec<u8>,
+        sent: usize,
+    },
+    Receive {
+        /// None while a worker thread has it.
+        file: Option<Box<dyn File>>,
+        ascii: Option<FromNetwork>,
+        /// What ASCII conversion or a worker thread works on.
+        buffer: Vec<u8>,
+    },
+}
+
+/// How a flow is to be done.
+pub(super) struct Manner {
+    pub(super) ascii: bool,
+    pub(super) slow: bool,
+    /// Bytes a second; 0 is no limit.
+    pub(super) limit: u64,
+}
+
+impl Flow {
+    /// From a source; `sendfile` is the offset to begin at, where the system call may be used.
+    pub(super) fn send(source: Source, sendfile: Option<u64>, manner: &Manner, now: Instant) -> Flow {
+        let plain = !manner.ascii && !manner.slow && manner.limit == 0;
+        let side = Side::Send {
+            sendfile: sendfile.filter(|_| plain && has_descriptor(&source)),
+            source: Some(source),
+            more: true,
+            ascii: manner.ascii.then(ToNetwork::default),
+            unsent: Vec::new(),
+            sent: 0,
+        };
+        Flow::new(side, manner, now)
+    }
+
+    /// Into a file.
+    pub(super) fn receive(file: Box<dyn File>, manner: &Manner, now: Instant) -> Flow {
+        let ascii = manner.ascii.then(FromNetwork::default);
+        Flow::new(Side::Receive { file: Some(file), ascii, buffer: Vec::new() }, manner, now)
+    }
+
+    fn new(side: Side, manner: &Manner, now: Instant) -> Flow {
+        Flow {
+            side,
+            slow: manner.slow,
+            throttle: (manner.limit > 0).then(|| Throttle::new(manner.limit)),
+            progress: Progress::default(),
+            started: now,
+            moved: now,
+            asleep: None,
+        }
+    }
+
+    /// Holds the channel asleep until [`wake`](Flow::wake).
+    pub(super) fn sleep(&mut self, asleep: Sleeping) {
+        self.asleep = Some(asleep);
+    }
+
+    pub(super) fn wake(&mut self) {
+        self.asleep = None;
+    }
+
+    pub(super) fn wants(&self) -> Wants {
+        let receive = matches!(self.side, Side::Receive { .. });
+        Wants { read: receive, write: !receive }
+    }
+
+    pub(super) fn progress(&self, now: Instant) -> Progress {
+        Progress { elapsed: now.duration_since(self.started), ..self.progress }
+    }
+
+    /// How long no byte has moved.
+    pub(super) fn stalled_for(&self, now: Instant) -> Duration {
+        now.duration_since(self.moved)
+    }
+
+    pub(super) fn end(self, verdict: Verdict, now: Instant) -> End {
+        End { verdict, progress: self.progress(now) }
+    }
+
+    /// Whether a worker thread has the source or the file.
+    pub(super) fn is_away(&self) -> bool {
+        matches!(self.side, Side::Send { source: None, .. } | Side::Receive { file: None, .. })
+    }
+
+    /// Moves what can be moved now.
+    pub(super) fn turn(&mut self, stream: &mut Stream, scratch: &mut [u8], now: Instant) -> Turn {
+        let mut budget = BUDGET;
+        for _ in 0..MAX_CALLS {
+            let chunk = self.throttle.as_ref().map_or(budget, |throttle| throttle.chunk().min(budget));
+            let before = self.progress;
+            let turn = match self.side {
+                Side::Send { .. } => self.send_some(stream, scratch, chunk),
+                Side::Receive { .. } => self.receive_some(stream, scratch, chunk),
+            };
+            let sent = (self.progress.sent - before.sent) as usize;
+            let moved = sent + (self.progress.received - before.received) as usize;
+            if moved > 0 {
+                self.moved = now;
+                budget = budget.saturating_sub(moved);
+            }
+            if let Some(turn) = turn {
+                return turn;
+            }
+            let pause = self.throttle.as_mut().and_then(|throttle| throttle.used(moved, now));
+            if let Some(pause) = pause {
+                return Turn::Pause(pause);
+            }
+            if budget == 0 {
+                break;
+            }
+        }
+        Turn::Again
+    }
+
+    /// One step of a download; `None` to go on.
+    fn send_some(&mut self, stream: &mut Stream, scratch: &mut [u8], max: usize) -> Option<Turn> {
+        let Side::Send { source, more, ascii, sendfile, unsent, sent } = &mut self.side else {
+            return None;
+        };
+        if *sent < unsent.len() {
+            let end = unsent.len().min(*sent + max);
+            let count = match stream.write(&unsent[*sent..end]) {
+                Ok(count) => count,
+                Err(error) => return Some(interrupted(&error)),
+            };
+            *sent += count;
+            self.progress.sent += count as u64;
+            return None;
+        }
+        unsent.clear();
+        *sent = 0;
+        if !*more {
+            stream.finish();
+            return Some(Turn::Ended(Verdict::Complete));
+        }
+        match source {
+            Some(Source::File(file)) if !self.slow => {
+                if let Some(offset) = sendfile {
+                    match send_file(stream, &**file, offset, max) {
+                        Ok(count) => {
+                            *more = count > 0;
+                            self.progress.sent += count as u64;
+                            return None;
+                        }
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                            return Some(Turn::Blocked);
+                        }
+                        Err(error) if is_disconnect(&error) => return Some(interrupted(&error)),
+                        // Some file systems refuse it: go on as if it did not exist.
+                        Err(_) if self.progress.sent == 0 => {
+                            *sendfile = None;
+                            return None;
+                        }
+                        Err(error) => return Some(Turn::Ended(Verdict::File(error))),
+                    }
+                }
+                let count = match file.read(&mut scratch[..max]) {
+                    Ok(count) => count,
+                    Err(error) => return Some(Turn::Ended(Verdict::File(error))),
+                };
+                *more = count > 0;
+                let bytes = &scratch[..count];
+                if let Some(ascii) = ascii {
+                    ascii.convert(bytes, unsent);
+                    return None;
+                }
+                let taken = match stream.write(bytes) {
+                    Ok(taken) => taken,
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+                    Err(error) => return Some(interrupted(&error)),
+                };
+                self.progress.sent += taken as u64;
+                unsent.extend_from_slice(&bytes[taken..]);
+                None
+            }
+            Some(Source::Listing(listing)) if !listing.is_slow() => {
+                match listing.fill(unsent, CHUNK) {
+                    Ok(rest) => *more = rest,
+                    Err(error) => return Some(Turn::Ended(Verdict::File(error))),
+                }
+                None
+            }
+            _ => Some(match source.take() {
+                Some(source) => Turn::Job(Job::Fill(source, CHUNK)),
+                None => Turn::Blocked,
+            }),
+        }
+    }
+
+    /// One step of an upload; `None` to go on.
+    fn receive_some(&mut self, stream: &mut Stream, scratch: &mut [u8], max: usize) -> Option<Turn> {
+        let Side::Receive { file, ascii, buffer } = &mut self.side else {
+            return None;
+        };
+        let Some(open) = file else { return Some(Turn::Blocked) };
+        let count = match stream.read(&mut scratch[..max]) {
+            Ok(count) => count,
+            Err(error) => return Some(interrupted(&error)),
+        };
+        self.progress.received += count as u64;
+        let bytes = match ascii {
+            None => &scratch[..count],
+            Some(ascii) => {
+                buffer.clear();
+                if count > 0 {
+                    ascii.convert(&scratch[..count], buffer);
+                } else {
+                    ascii.finish(buffer);
+                }
+                &buffer[..]
+            }
+        };
+        self.progress.stored += bytes.len() as u64;
+        if self.slow {
+            if ascii.is_none() {
+                *buffer = bytes.to_vec();
+            }
+            let file = file.take()?;
+            return Some(Turn::Job(match count {
+                0 if buffer.is_empty() => Job::Close(file),
+                _ => Job::Store(file, std::mem::take(buffer)),
+            }));
+        }
+        if let Err(error) = open.write_all(bytes) {
+            return Some(Turn::Ended(Verdict::File(error)));
+        }
+        if count > 0 {
+            return None;
+        }
+        let closed = file.take().map_or(Ok(()), |file| file.close());
+        Some(Turn::Ended(closed.map_or_else(Verdict::File, |()| Verdict::Complete)))
+    }
+
+    /// A worker thread gives back what it had; `Some` when that ends the flow.
+    pub(super) fn job_done(&mut self, outcome: Outcome, now: Instant) -> Option<Verdict> {
+        self.moved = now;
+        match (&mut self.side, outcome) {
+            (
+                Side::Send { source, more, ascii, unsent, sent, .. },
+                Outcome::Filled(back, bytes, result),
+            ) => {
+                *source = Some(back);
+                *sent = 0;
+                match ascii {
+                    Some(ascii) => ascii.convert(&bytes, unsent),
+                    None => *unsent = bytes,
+                }
+                match result {
+                    Ok(rest) => *more = rest,
+                    Err(error) => return Some(Verdict::File(error)),
+                }
+                None
+            }
+            (Side::Receive { file, buffer, .. }, Outcome::Stored(back, emptied, result)) => {
+                (*file, *buffer) = (Some(back), emptied);
+                result.err().map(Verdict::File)
+            }
+            (Side::Receive { .. }, Outcome::Done(Ok(()))) => Some(Verdict::Complete),
+            (Side::Receive { .. }, Outcome::Done(Err(error))) => Some(Verdict::File(error)),
+            _ => Some(Verdict::File(io::Error::other("Internal error"))),
+        }
+    }
+}
+
+/// What an error of the connection means.
+fn interrupted(error: &io::Error) -> Turn {
+    match error.kind() {
+        io::ErrorKind::WouldBlock => Turn::Blocked,
+        // A reset is never the end of a file.
+        _ => Turn::Ended(Verdict::Disconnected),
+    }
+}
+
+fn is_disconnect(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, TimedOut};
+    matches!(
+        error.kind(),
+        BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | TimedOut
+    )
+}
+
+#[cfg(unix)]
+fn has_descriptor(source: &Source) -> bool {
+    crate::sys::sendfile::SUPPORTED && matches!(source, Source::File(file) if file.as_fd().is_some())
+}
+
+#[cfg(not(unix))]
+fn has_descriptor(_: &Source) -> bool {
+    false
+}
+
+#[cfg(unix)]
+fn send_file(stream: &mut Stream, file: &dyn File, offset: &mut u64, max: usize) -> io::Result<usize> {
+    match file.as_fd() {
+        Some(descriptor) => stream.send_file(descriptor, offset, max),
+        None => Err(io::ErrorKind::Unsupported.into()),
+    }
+}
+
+#[cfg(not(unix))]
+fn send_file(_: &mut Stream, _: &dyn File, _: &mut u64, _: usize) -> io::Result<usize> {
+    Err(io::ErrorKind::Unsupported.into())
+}

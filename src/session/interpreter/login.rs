@@ -1,0 +1,156 @@
+//! From the greeting to the farewell: USER, PASS, REIN, QUIT, and the ends that are no command's.
+
+use std::sync::Arc;
+
+use log::Level;
+
+use super::transfer::Transfer;
+use super::{Data, Effect, Event, Interpreter, Timer, Wait};
+use crate::auth::{Account, Credentials};
+use crate::proto::escape::Escaped;
+use crate::proto::path::VirtualPath;
+use crate::proto::reply::Reply;
+use crate::session::job::{Job, Outcome};
+
+/// The greeting (RFC 959, 5.4).
+pub(super) fn start(it: &mut Interpreter) {
+    it.reset_idle();
+    it.reply(Level::Debug, Reply::long(220, it.config.banner.clone()));
+}
+
+pub(crate) fn user(it: &mut Interpreter, arg: &[u8]) {
+    // The same answer for every name (RFC 2577, 6).
+    let text = if it.account.is_some() {
+        flush_account(it);
+        "Previous account information was flushed, send password."
+    } else {
+        "Username ok, send password."
+    };
+    it.username = String::from_utf8_lossy(&it.config.encoding.decode(arg)).into_owned();
+    it.finish(Reply::new(331, text));
+}
+
+pub(crate) fn pass(it: &mut Interpreter, arg: &[u8]) {
+    if it.account.is_some() {
+        return it.finish(Reply::new(503, "User already authenticated."));
+    }
+    if it.username.is_empty() {
+        return it.finish(Reply::new(503, "Login with USER first."));
+    }
+    let password = it.config.encoding.decode(arg);
+    let credentials = Credentials::new(&it.username, &password, it.peer, it.local);
+    let password = credentials.password.clone();
+    let job = Job::Authenticate(Arc::clone(&it.config.authorizer), credentials);
+    it.job(job, move |it, outcome| match outcome {
+        Outcome::Login(Ok(account)) => welcome(it, account),
+        Outcome::Login(Err(refusal)) => {
+            let text = refusal.to_string();
+            let username = std::mem::take(&mut it.username);
+            it.wait = Wait::Refusal { username, password, text };
+            match it.config.auth_failed_timeout {
+                delay if delay.is_zero() => refuse(it),
+                delay => it.effect(Effect::SetTimer(Timer::Refusal, delay)),
+            }
+        }
+        _ => it.lost(),
+    });
+}
+
+fn welcome(it: &mut Interpreter, account: Account) {
+    it.attempted_logins = 0;
+    it.directory = account.filesystem().start_directory();
+    it.finish(Reply::long(230, account.login_message().to_owned()));
+    it.account = Some(account);
+    let user = Escaped(it.username.as_bytes());
+    it.effects.push_back(Effect::Log(Level::Info, format!("USER '{user}' logged in.")));
+    it.effect(Effect::Event(Event::Login(it.username.clone())));
+}
+
+/// The delay of a failed login is over: says so, and ends the session that failed too often.
+pub(super) fn refuse(it: &mut Interpreter) {
+    let wait = std::mem::replace(&mut it.wait, Wait::Nothing);
+    let Wait::Refusal { username, password, mut text } = wait else {
+        it.wait = wait;
+        return;
+    };
+    it.attempted_logins += 1;
+    let last = it.config.max_login_attempts != 0
+        && it.attempted_logins >= it.config.max_login_attempts;
+    if last {
+        text.push_str(" Disconnecting.");
+    }
+    it.finish(Reply::new(530, text));
+    if last {
+        close(it);
+    }
+    let user = Escaped(username.as_bytes());
+    it.effect(Effect::Log(Level::Info, format!("USER '{user}' failed login.")));
+    it.effect(Effect::Event(Event::LoginFailed(username, password)));
+}
+
+pub(crate) fn rein(it: &mut Interpreter, _: &[u8]) {
+    flush_account(it);
+    it.finish(Reply::new(230, "Ready for new user."));
+}
+
+/// Back to the state after the greeting, but a transfer goes on (RFC 959, 4.1.1).
+fn flush_account(it: &mut Interpreter) {
+    if matches!(it.transfer, Transfer::Idle) && !matches!(it.data, Data::Closed) {
+        super::data::close(it);
+    }
+    log_out(it);
+    it.username.clear();
+    it.attempted_logins = 0;
+    it.directory = VirtualPath::root();
+    it.ascii = true;
+    it.rest = 0;
+    it.rename_from = None;
+    it.declared = None;
+    it.epsv_all = false;
+    it.facts = Default::default();
+}
+
+fn log_out(it: &mut Interpreter) {
+    if it.account.take().is_some() {
+        it.effect(Effect::Event(Event::Logout(it.username.clone())));
+    }
+}
+
+pub(crate) fn quit(it: &mut Interpreter, _: &[u8]) {
+    let message = it.account.as_ref().map_or("Goodbye.", Account::quit_message).to_owned();
+    it.finish(Reply::long(221, message));
+    log_out(it);
+    close_after_transfer(it);
+}
+
+/// A client that sends nothing is sent away, unless a transfer or a command keeps it.
+pub(super) fn idle(it: &mut Interpreter) {
+    if it.is_transferring() || !matches!(it.wait, Wait::Nothing) {
+        return it.reset_idle();
+    }
+    it.reply(Level::Info, Reply::new(421, "Control connection timed out."));
+    close(it);
+}
+
+/// The server stops.
+pub(super) fn shutdown(it: &mut Interpreter) {
+    if !it.is_transferring() {
+        let text = "Service shutting down, closing control connection.";
+        it.reply(Level::Info, Reply::new(421, text));
+    }
+    close_after_transfer(it);
+}
+
+/// Ends the session: at once, or when the transfer has had its final reply.
+fn close_after_transfer(it: &mut Interpreter) {
+    it.quitting = true;
+    if !it.is_transferring() {
+        it.effect(Effect::Close);
+    }
+}
+
+pub(super) fn close(it: &mut Interpreter) {
+    it.quitting = true;
+    it.effect(Effect::Close);
+}
+

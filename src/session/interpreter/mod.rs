@@ -1,0 +1,385 @@
+//! The protocol interpreter of one client, sans-IO.
+//!
+//! [`Interpreter::handle`] takes one [`Input`]; [`Interpreter::poll_effect`] gives the [`Effect`]s
+//! it has, to be drained before the next input. It owns what RFC 959 calls the state of the
+//! server-PI: who is logged in, TYPE, REST, RNFR, what the data connection is for. It has no
+//! socket, opens no file and reads no clock, so every rule of it is tested as plain values.
+//!
+//! A command runs from its row in [`table`](super::table) to its final reply in one function; where
+//! it must wait, it leaves what comes then as a closure ([`Wait`]). While it waits no further line
+//! is taken ([`Interpreter::wants_line`]), so every line gets exactly one final reply, in order.
+
+pub(crate) mod data;
+pub(crate) mod files;
+pub(crate) mod info;
+pub(crate) mod login;
+mod path;
+pub(crate) mod transfer;
+mod vocabulary;
+
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+use std::collections::VecDeque;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use log::Level;
+
+use self::transfer::Transfer;
+pub(crate) use self::vocabulary::{Effect, End, Event, Input, Progress, Timer, Verdict};
+use super::config::Config;
+use super::job::{Files, Job, JobId, OpenError, Outcome, Source};
+use super::table::{Row, Run};
+use crate::auth::{Account, Password};
+use crate::fs::describe;
+use crate::proto::addr::canonical;
+use crate::proto::command::{Arg, CommandLine};
+use crate::proto::escape::Escaped;
+use crate::proto::mlsx::Facts;
+use crate::proto::path::VirtualPath;
+use crate::proto::perm::Perm;
+use crate::proto::reply::Reply;
+
+/// What comes when a job is done.
+type Then = Box<dyn FnOnce(&mut Interpreter, Outcome)>;
+
+/// What the command in progress waits for.
+enum Wait {
+    Nothing,
+    Job(JobId, Then),
+    /// PASV or EPSV.
+    Listen {
+        extended: bool,
+    },
+    /// PORT or EPRT.
+    Connect,
+    /// A library user's command.
+    Custom,
+    /// STAT without argument.
+    Progress,
+    /// STAT of a path: the part of the listing that is still to come.
+    Drained(Source),
+    /// ABOR, for the transfer's end.
+    Abort,
+    /// PASS, for the delay before its refusal.
+    Refusal {
+        username: String,
+        password: Password,
+        text: String,
+    },
+}
+
+/// The data connection, as far as the protocol cares.
+enum Data {
+    Closed,
+    Listening,
+    Connecting,
+    Open,
+    /// It could not be had; the next transfer command is told why.
+    Failed(Reply),
+}
+
+/// The command in progress, for the log.
+struct Current {
+    name: Cow<'static, str>,
+    shown: String,
+    logged: bool,
+}
+
+pub(crate) struct Interpreter {
+    config: Arc<Config>,
+    peer: SocketAddr,
+    local: SocketAddr,
+    effects: VecDeque<Effect>,
+    wait: Wait,
+    current: Option<Current>,
+    last_job: JobId,
+
+    username: String,
+    account: Option<Account>,
+    attempted_logins: u32,
+    directory: VirtualPath,
+
+    ascii: bool,
+    rest: u64,
+    rename_from: Option<VirtualPath>,
+    epsv_all: bool,
+    facts: Facts,
+    /// ALLO's size, until the upload that it is for.
+    declared: Option<u64>,
+
+    data: Data,
+    transfer: Transfer,
+    /// The job that opens an upload's target.
+    transfer_job: Option<(JobId, Then)>,
+    /// No line is taken any more; the session ends with the transfer.
+    quitting: bool,
+}
+
+impl Interpreter {
+    /// For a client at `peer` that is connected to `local`.
+    pub(crate) fn new(config: Arc<Config>, peer: SocketAddr, local: SocketAddr) -> Self {
+        let canonical = |addr: SocketAddr| SocketAddr::new(canonical(addr.ip()), addr.port());
+        Interpreter {
+            config,
+            peer: canonical(peer),
+            local: canonical(local),
+            effects: VecDeque::new(),
+            wait: Wait::Nothing,
+            current: None,
+            last_job: 0,
+            username: String::new(),
+            account: None,
+            attempted_logins: 0,
+            directory: VirtualPath::root(),
+            ascii: true,
+            rest: 0,
+            rename_from: None,
+            epsv_all: false,
+            facts: Facts::default(),
+            declared: None,
+            data: Data::Closed,
+            transfer: Transfer::Idle,
+            transfer_job: None,
+            quitting: false,
+        }
+    }
+
+    /// The next thing to do. Drained before the next [`handle`](Interpreter::handle).
+    pub(crate) fn poll_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// Whether the next command line may come.
+    pub(crate) fn wants_line(&self) -> bool {
+        matches!(self.wait, Wait::Nothing) && !self.quitting
+    }
+
+    pub(crate) fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    pub(crate) fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    pub(crate) fn username(&self) -> &str {
+        &self.username
+    }
+
+    pub(crate) fn account(&self) -> Option<&Account> {
+        self.account.as_ref()
+    }
+
+    pub(crate) fn directory(&self) -> &VirtualPath {
+        &self.directory
+    }
+
+    /// Whether a data connection from `ip` is the client's own (RFC 2577), or any may come.
+    pub(crate) fn admits(&self, ip: IpAddr) -> bool {
+        self.config.permit_foreign_addresses || canonical(ip) == self.peer.ip()
+    }
+
+    /// Whether a transfer command awaits its end.
+    pub(crate) fn is_transferring(&self) -> bool {
+        !matches!(self.transfer, Transfer::Idle)
+    }
+
+    /// Takes what happened.
+    pub(crate) fn handle(&mut self, input: Input) {
+        match input {
+            Input::Start => login::start(self),
+            Input::Command(command) => self.command(command),
+            Input::Refused(command, reply) => {
+                self.reset_idle();
+                self.begin(&command, false);
+                self.finish(reply);
+            }
+            Input::TooLong => {
+                self.reset_idle();
+                self.finish_at(Level::Warn, Reply::new(500, "Command too long."));
+            }
+            Input::Listening(result) => data::listening(self, result),
+            Input::Connected(result) => data::connected(self, result),
+            Input::DataOpened => data::opened(self),
+            Input::DataRejected(peer) => data::rejected(self, peer),
+            Input::Ended(end) => transfer::ended(self, end),
+            Input::Job(id, outcome) => self.job_done(id, outcome),
+            Input::Progress(progress) => info::status(self, progress),
+            Input::Drained => info::drained(self),
+            Input::Custom(reply) => {
+                if let Wait::Custom = self.wait {
+                    self.finish(reply);
+                }
+            }
+            Input::Timer(timer) => self.timer(timer),
+            Input::Shutdown => login::shutdown(self),
+        }
+    }
+
+    fn timer(&mut self, timer: Timer) {
+        match timer {
+            Timer::Idle => login::idle(self),
+            Timer::Refusal => login::refuse(self),
+            Timer::Data => data::timed_out(self),
+        }
+    }
+
+    /// Finds the command's row and checks what every command is checked for.
+    fn command(&mut self, command: CommandLine) {
+        self.reset_idle();
+        let config = Arc::clone(&self.config);
+        let Some(row) = config.commands.find(&command.name) else {
+            self.begin(&command, false);
+            let name = Escaped(command.name.as_bytes());
+            return self.finish(Reply::new(500, format!("Command \"{name}\" not understood.")));
+        };
+        self.begin(&command, row.logged);
+        let refusal = match (row.arg, command.arg.is_empty()) {
+            (Arg::Required, true) => Some((501, "Syntax error: command needs an argument.")),
+            (Arg::None, false) => Some((501, "Syntax error: command does not accept arguments.")),
+            _ if row.login && self.account.is_none() => {
+                Some((530, "Log in with USER and PASS first."))
+            }
+            _ => None,
+        };
+        if let Some((code, text)) = refusal {
+            return self.finish(Reply::new(code, text));
+        }
+        transfer::forget_declared_size(self, &row.name);
+        self.run(row, &command.arg);
+    }
+
+    fn run(&mut self, row: &Row, arg: &[u8]) {
+        match &row.run {
+            Run::Plain(run) => run(self, arg),
+            Run::Path(argument, run) => self.with_argument(*argument, arg, row.perm, *run),
+            Run::WordPath(run) => self.with_word_and_path(arg, row.perm, *run),
+            Run::Custom(command) => {
+                let custom = Arc::clone(command);
+                let bytes = arg.to_vec();
+                match (custom.takes_path(), row.perm) {
+                    (true, perm) => self.with_path(arg, perm, move |it, path| {
+                        it.custom(Effect::Custom(custom, bytes, Some(path)));
+                    }),
+                    (false, Perm::NONE) => self.custom(Effect::Custom(custom, bytes, None)),
+                    (false, perm) => self.with_path(b"/", perm, move |it, _| {
+                        it.custom(Effect::Custom(custom, bytes, None));
+                    }),
+                }
+            }
+        }
+    }
+
+    fn custom(&mut self, effect: Effect) {
+        self.wait = Wait::Custom;
+        self.effect(effect);
+    }
+
+    fn begin(&mut self, command: &CommandLine, logged: bool) {
+        let shown = if logged { Escaped(&command.arg).to_string() } else { String::new() };
+        self.current = Some(Current { name: Cow::Owned(command.name.clone()), shown, logged });
+    }
+
+    fn effect(&mut self, effect: Effect) {
+        self.effects.push_back(effect);
+    }
+
+    /// A reply that is not the command's last (1xx), or not a command's at all.
+    fn reply(&mut self, level: Level, reply: Reply) {
+        self.effect(Effect::Reply(reply, level));
+    }
+
+    /// The final reply of the command in progress.
+    fn finish(&mut self, reply: Reply) {
+        self.finish_at(Level::Debug, reply);
+    }
+
+    fn finish_at(&mut self, level: Level, reply: Reply) {
+        self.wait = Wait::Nothing;
+        if let Some(current) = self.current.take().filter(|current| current.logged) {
+            let mut line = format!("{} {} {}", current.name, current.shown.trim(), reply.code());
+            if reply.is_error() {
+                line.push_str(&format!(" '{}'", Escaped(reply.text())));
+            }
+            self.effect(Effect::LogCommand(line));
+        }
+        self.reply(level, reply);
+    }
+
+    /// `550` with the system's words, or the code that fits the error better.
+    fn fail(&mut self, error: &io::Error) {
+        self.finish(error_reply(550, error, ""));
+    }
+
+    fn fail_open(&mut self, error: &OpenError) {
+        self.finish(open_error_reply(error));
+    }
+
+    /// Runs file work for the command in progress.
+    fn files(&mut self, work: Files, then: impl FnOnce(&mut Interpreter, Outcome) + 'static) {
+        let Some(account) = &self.account else {
+            return self.finish(Reply::new(530, "Log in with USER and PASS first."));
+        };
+        let job = Job::Files(Arc::clone(account.filesystem()), work);
+        self.job(job, then);
+    }
+
+    fn job(&mut self, job: Job, then: impl FnOnce(&mut Interpreter, Outcome) + 'static) {
+        let id = self.new_job();
+        self.wait = Wait::Job(id, Box::new(then));
+        self.effect(Effect::Job(id, job));
+    }
+
+    fn new_job(&mut self) -> JobId {
+        self.last_job = self.last_job.wrapping_add(1);
+        self.last_job
+    }
+
+    fn job_done(&mut self, id: JobId, outcome: Outcome) {
+        match std::mem::replace(&mut self.wait, Wait::Nothing) {
+            Wait::Job(waited, then) if waited == id => then(self, outcome),
+            other => {
+                self.wait = other;
+                if let Some((_, then)) = self.transfer_job.take_if(|(waited, _)| *waited == id) {
+                    then(self, outcome);
+                }
+            }
+        }
+    }
+
+    /// An outcome that does not fit its job: the job was lost.
+    fn lost(&mut self) {
+        self.finish_at(Level::Error, Reply::new(451, "Internal error."));
+    }
+
+    fn reset_idle(&mut self) {
+        self.effect(Effect::SetTimer(Timer::Idle, self.config.timeout));
+    }
+}
+
+/// The reply to an error of the file system: `code`, unless the error has a code of its own.
+pub(super) fn error_reply(code: u16, error: &io::Error, suffix: &str) -> Reply {
+    let code = match error.kind() {
+        io::ErrorKind::StorageFull => 452,
+        io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => 552,
+        _ => code,
+    };
+    let mut text = describe(error);
+    if text.ends_with('.') {
+        text.pop();
+    }
+    Reply::new(code, format!("{text}{suffix}."))
+}
+
+fn open_error_reply(error: &OpenError) -> Reply {
+    match error {
+        OpenError::Io(error) => error_reply(550, error, ""),
+        OpenError::Offset { rest, size } => {
+            Reply::new(554, format!("REST position ({rest}) > file size ({size})"))
+        }
+    }
+}

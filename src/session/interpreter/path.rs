@@ -1,0 +1,111 @@
+//! From a command's argument to a checked virtual path: the one place that does it.
+
+use super::Interpreter;
+use crate::auth::Grant;
+use crate::proto::path::{PathError, VirtualPath};
+use crate::proto::perm::Perm;
+use crate::proto::reply::Reply;
+use crate::session::job::{Files, Outcome};
+use crate::session::table::Argument;
+
+impl Interpreter {
+    /// The path that a client's bytes name from the current directory.
+    pub(super) fn resolve(&self, arg: &[u8]) -> Result<VirtualPath, PathError> {
+        self.directory.join(&self.config.encoding.decode(arg))
+    }
+
+    /// A path as the client is to read it.
+    pub(super) fn shown(&self, path: &VirtualPath) -> Vec<u8> {
+        self.config.encoding.encode(path.as_bytes()).into_owned()
+    }
+
+    /// Resolves `arg`, checks `perm` on it, and goes on.
+    pub(super) fn with_path(
+        &mut self,
+        arg: &[u8],
+        perm: Perm,
+        then: impl FnOnce(&mut Interpreter, VirtualPath) + 'static,
+    ) {
+        let path = match self.resolve(arg) {
+            Ok(path) => path,
+            Err(error) => return self.finish(Reply::new(550, format!("{error}."))),
+        };
+        let Some(account) = &self.account else {
+            return self.finish(Reply::new(530, "Log in with USER and PASS first."));
+        };
+        let grant = account.has_perm(perm, &path);
+        self.name_in_log(&path);
+        match grant {
+            Grant::Yes => then(self, path),
+            Grant::No => self.not_enough_privileges(),
+            Grant::Depends { on_directory } => {
+                let work = Files::Metadata { path: path.clone(), follow: true };
+                self.files(work, move |it, outcome| {
+                    let directory = matches!(outcome, Outcome::Metadata(Ok(meta)) if meta.is_dir());
+                    if directory == on_directory {
+                        then(it, path);
+                    } else {
+                        it.not_enough_privileges();
+                    }
+                });
+            }
+        }
+    }
+
+    /// As [`with_path`](Self::with_path), for an argument that may be empty or have a second
+    /// reading.
+    pub(super) fn with_argument(
+        &mut self,
+        argument: Argument,
+        arg: &[u8],
+        perm: Perm,
+        run: fn(&mut Interpreter, VirtualPath),
+    ) {
+        let or_default = |arg: &[u8]| if arg.is_empty() { argument.default } else { arg }.to_vec();
+        let Some(other) = (argument.otherwise)(arg).map(or_default) else {
+            return self.with_path(&or_default(arg), perm, run);
+        };
+        let Ok(path) = self.resolve(arg) else {
+            return self.with_path(&other, perm, run);
+        };
+        let exact = arg.to_vec();
+        self.files(Files::Metadata { path, follow: false }, move |it, outcome| {
+            let exists = matches!(outcome, Outcome::Metadata(Ok(_)));
+            it.with_path(if exists { &exact } else { &other }, perm, run);
+        });
+    }
+
+    /// For `word path` arguments.
+    pub(super) fn with_word_and_path(
+        &mut self,
+        arg: &[u8],
+        perm: Perm,
+        run: fn(&mut Interpreter, &[u8], VirtualPath),
+    ) {
+        let Some((word, path)) = split_word(arg) else {
+            return self.finish(Reply::new(501, "Syntax error: command needs two arguments."));
+        };
+        let word = word.to_vec();
+        self.with_path(path, perm, move |it, path| run(it, &word, path));
+    }
+
+    pub(super) fn not_enough_privileges(&mut self) {
+        self.finish(Reply::new(550, "Not enough privileges."));
+    }
+
+    /// The log names files by their real path, as the administrator knows them.
+    fn name_in_log(&mut self, path: &VirtualPath) {
+        if let (Some(current), Some(account)) = (&mut self.current, &self.account) {
+            if current.logged {
+                current.shown = crate::session::logging::shown(account.filesystem().as_ref(), path);
+            }
+        }
+    }
+}
+
+/// The first word and what follows the one blank behind it.
+pub(super) fn split_word(arg: &[u8]) -> Option<(&[u8], &[u8])> {
+    let blank = arg.iter().position(|&byte| byte == b' ')?;
+    let (word, rest) = (&arg[..blank], &arg[blank + 1..]);
+    (!word.is_empty() && !rest.is_empty()).then_some((word, rest))
+}

@@ -1,0 +1,138 @@
+//! From the greeting to the farewell.
+
+use super::*;
+
+#[test]
+fn greeting_and_login() {
+    let mut bench = Bench::with(|config, _| config.banner = "Hello.".into());
+    assert_eq!(bench.feed(Input::Start), ["220 Hello."]);
+    assert_eq!(bench.say("PASS 12345"), "503 Login with USER first.");
+    assert_eq!(bench.say("USER user"), "331 Username ok, send password.");
+    assert_eq!(bench.say("PASS 12345"), "230 Login successful.");
+    assert_eq!(bench.say("PASS 12345"), "503 User already authenticated.");
+    assert_eq!(bench.events, ["login user"]);
+}
+
+#[test]
+fn a_refusal_comes_late_and_tells_nothing() {
+    let mut answers = Vec::new();
+    for name in ["user", "nobody"] {
+        let mut bench = Bench::new();
+        bench.say(&format!("USER {name}"));
+        assert!(bench.all("PASS wrong").is_empty());
+        assert!(!bench.it.wants_line());
+        assert_eq!(bench.timers.last(), Some(&(Timer::Refusal, Duration::from_secs(3))));
+        answers.push(bench.feed(Input::Timer(Timer::Refusal)));
+        assert_eq!(bench.events, [format!("failed {name}")]);
+        assert_eq!(bench.say("PASS 12345"), "503 Login with USER first.");
+    }
+    assert_eq!(answers[0], ["530 Authentication failed."]);
+    assert_eq!(answers[0], answers[1]);
+}
+
+#[test]
+fn too_many_refusals_end_the_session() {
+    let mut bench = Bench::with(|config, _| {
+        config.max_login_attempts = 2;
+        config.auth_failed_timeout = Duration::ZERO;
+    });
+    bench.say("USER x");
+    assert_eq!(bench.say("PASS x"), "530 Authentication failed.");
+    assert!(!bench.closed);
+    bench.say("USER x");
+    assert_eq!(bench.say("PASS x"), "530 Authentication failed. Disconnecting.");
+    assert!(bench.closed);
+
+    let mut endless = Bench::with(|config, _| {
+        config.max_login_attempts = 0;
+        config.auth_failed_timeout = Duration::ZERO;
+    });
+    for _ in 0..10 {
+        endless.say("USER x");
+        assert_eq!(endless.say("PASS x"), "530 Authentication failed.");
+    }
+}
+
+#[test]
+fn another_user_or_rein_logs_out() {
+    let mut bench = Bench::logged_in();
+    bench.files.dir("/dir");
+    bench.say("CWD dir");
+    bench.say("EPSV ALL");
+    assert_eq!(
+        bench.say("USER user"),
+        "331 Previous account information was flushed, send password."
+    );
+    assert_eq!(bench.code("PWD"), 530);
+    bench.say("PASS 12345");
+    assert_eq!(bench.say("PWD"), "257 \"/\" is the current directory.");
+    assert_eq!(bench.code("PASV"), 227);
+    assert_eq!(bench.say("REIN"), "230 Ready for new user.");
+    assert!(!bench.listening);
+    assert_eq!(bench.events, ["logout user", "login user", "logout user"]);
+}
+
+#[test]
+fn the_idle_timer_ends_the_session_but_no_transfer() {
+    let mut bench = Bench::logged_in();
+    bench.files.file("/f", "data");
+    bench.say("PASV");
+    bench.open_data();
+    assert_eq!(bench.code("RETR f"), 125);
+    assert!(bench.timers.contains(&(Timer::Idle, Duration::ZERO)));
+    assert!(bench.feed(Input::Timer(Timer::Idle)).is_empty());
+    assert!(!bench.closed);
+    bench.end(Verdict::Complete, 4);
+    assert_eq!(bench.timers.last(), Some(&(Timer::Idle, Duration::from_secs(300))));
+    assert_eq!(bench.feed(Input::Timer(Timer::Idle)), ["421 Control connection timed out."]);
+    assert!(bench.closed);
+}
+
+#[test]
+fn quit_says_goodbye() {
+    let mut bench = Bench::logged_in();
+    assert_eq!(bench.say("QUIT"), "221 Goodbye.");
+    assert!(bench.closed && !bench.it.wants_line());
+    assert_eq!(bench.events, ["logout user"]);
+    let mut stranger = Bench::new();
+    assert_eq!(stranger.say("QUIT"), "221 Goodbye.");
+    assert!(stranger.closed && stranger.events.is_empty());
+}
+
+#[test]
+fn a_server_that_stops_waits_for_the_transfer() {
+    let mut idle = Bench::logged_in();
+    assert_eq!(idle.feed(Input::Shutdown).len(), 1);
+    assert!(idle.closed);
+
+    let mut bench = Bench::logged_in();
+    bench.files.file("/f", "data");
+    bench.say("PASV");
+    bench.open_data();
+    bench.say("RETR f");
+    assert!(bench.feed(Input::Shutdown).is_empty());
+    assert!(!bench.closed);
+    assert_eq!(bench.end(Verdict::Complete, 4), ["226 Transfer complete."]);
+    assert!(bench.closed);
+}
+
+#[test]
+fn parameters() {
+    let mut bench = Bench::logged_in();
+    for line in ["TYPE A", "type a n", "TYPE L7", "TYPE I", "TYPE L 8", "STRU F", "MODE S"] {
+        assert_eq!(bench.code(line), 200, "{line}");
+    }
+    for (line, code) in [("TYPE E", 504), ("STRU R", 504), ("STRU X", 501), ("MODE B", 504)] {
+        assert_eq!(bench.code(line), code, "{line}");
+    }
+    assert_eq!(bench.say("OPTS UTF8 ON"), "200 Always in UTF8 mode.");
+    assert_eq!(bench.say("OPTS MLST type;size;nonsense;"), "200 MLST OPTS type;size;");
+    assert_eq!(bench.code("OPTS MLST nonsense"), 501);
+    assert_eq!(bench.code("OPTS PASV x"), 501);
+    assert_eq!(bench.code("HELP"), 214);
+    assert_eq!(bench.code("HELP retr"), 214);
+    assert_eq!(bench.code("HELP nope"), 501);
+    assert_eq!(bench.code("SITE HELP chmod"), 214);
+    assert_eq!(bench.code("SITE NOPE"), 500);
+    assert_eq!(bench.code("FEAT"), 211);
+}

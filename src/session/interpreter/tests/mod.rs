@@ -1,0 +1,291 @@
+//! The interpreter alone: no socket, no disk, no clock. A [`Bench`] carries out its effects on a
+//! file system in memory and keeps the replies and events.
+
+mod data;
+mod login;
+mod memory;
+mod transfer;
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use self::memory::Memory;
+use super::*;
+use crate::auth::{AuthFailed, Authorizer, Credentials};
+use crate::fs::{File, FileSystem};
+use crate::proto::command;
+
+/// Takes `user` with `12345`.
+struct OneUser {
+    account: Account,
+}
+
+impl Authorizer for OneUser {
+    fn authenticate(&self, credentials: &Credentials) -> Result<Account, AuthFailed> {
+        match (credentials.username.as_str(), credentials.password.as_bytes()) {
+            ("user", b"12345") => Ok(self.account.clone()),
+            _ => Err(AuthFailed::default()),
+        }
+    }
+}
+
+struct Bench {
+    it: Interpreter,
+    files: Memory,
+    inputs: VecDeque<Input>,
+    /// Codes and texts, in order.
+    replies: Vec<String>,
+    events: Vec<String>,
+    timers: Vec<(Timer, Duration)>,
+    /// Jobs are kept instead of run, as on a worker thread.
+    slow: bool,
+    jobs: VecDeque<(JobId, Job)>,
+    source: Option<Source>,
+    sink: Option<Box<dyn File>>,
+    data_closed: usize,
+    listening: bool,
+    closed: bool,
+}
+
+impl Bench {
+    fn new() -> Bench {
+        Bench::with(|_, _| {})
+    }
+
+    fn with(change: impl FnOnce(&mut Config, &mut Account)) -> Bench {
+        let files = Memory::default();
+        let shared: Arc<dyn FileSystem> = Arc::new(files.clone());
+        let mut account = Account::new("user", shared).perm(Perm::ALL);
+        let mut config = Config::default();
+        change(&mut config, &mut account);
+        config.authorizer = Arc::new(OneUser { account });
+        let peer = "127.0.0.1:40000".parse().unwrap();
+        let local = "127.0.0.1:21".parse().unwrap();
+        Bench {
+            it: Interpreter::new(Arc::new(config), peer, local),
+            files,
+            inputs: VecDeque::new(),
+            replies: Vec::new(),
+            events: Vec::new(),
+            timers: Vec::new(),
+            slow: false,
+            jobs: VecDeque::new(),
+            source: None,
+            sink: None,
+            data_closed: 0,
+            listening: false,
+            closed: false,
+        }
+    }
+
+    fn logged_in() -> Bench {
+        Bench::new().and_logged_in()
+    }
+
+    fn and_logged_in(mut self) -> Bench {
+        self.all("USER user");
+        assert_eq!(self.all("PASS 12345"), ["230 Login successful."]);
+        self.all("TYPE I");
+        self.events.clear();
+        self.timers.clear();
+        self
+    }
+
+    /// Feeds an input and carries out what comes of it; gives the replies that it brought.
+    fn feed(&mut self, input: Input) -> Vec<String> {
+        let before = self.replies.len();
+        self.inputs.push_back(input);
+        while let Some(input) = self.inputs.pop_front() {
+            self.it.handle(input);
+            while let Some(effect) = self.it.poll_effect() {
+                self.apply(effect);
+            }
+        }
+        self.replies[before..].to_vec()
+    }
+
+    /// All replies to one line.
+    fn all(&mut self, line: &str) -> Vec<String> {
+        assert!(self.it.wants_line(), "{line} while it waits");
+        self.feed(Input::Command(command::parse(line.as_bytes())))
+    }
+
+    /// The one reply to one line.
+    fn say(&mut self, line: &str) -> String {
+        let replies = self.all(line);
+        assert_eq!(replies.len(), 1, "{line}: {replies:?}");
+        replies.into_iter().next().unwrap()
+    }
+
+    fn code(&mut self, line: &str) -> u16 {
+        self.say(line)[..3].parse().unwrap()
+    }
+
+    fn run_jobs(&mut self) -> Vec<String> {
+        let before = self.replies.len();
+        while let Some((id, job)) = self.jobs.pop_front() {
+            self.feed(Input::Job(id, job.run()));
+        }
+        self.replies[before..].to_vec()
+    }
+
+    /// The data connection is there.
+    fn open_data(&mut self) -> Vec<String> {
+        self.listening = false;
+        self.feed(Input::DataOpened)
+    }
+
+    fn end(&mut self, verdict: Verdict, bytes: u64) -> Vec<String> {
+        (self.source, self.sink) = (None, None);
+        let progress = Progress {
+            sent: bytes,
+            received: bytes,
+            stored: bytes,
+            elapsed: Duration::from_millis(1500),
+        };
+        self.feed(Input::Ended(End { verdict, progress }))
+    }
+
+    /// Writes what a client would have sent.
+    fn receive(&mut self, data: &[u8]) -> Vec<String> {
+        let mut sink = self.sink.take().expect("an open target");
+        sink.write_all(data).unwrap();
+        sink.close().unwrap();
+        self.end(Verdict::Complete, data.len() as u64)
+    }
+
+    /// What a client would have received.
+    fn sent(&mut self) -> String {
+        let mut bytes = Vec::new();
+        let mut source = self.source.take().expect("an open source");
+        while source.fill(&mut bytes, 1000).unwrap() {}
+        String::from_utf8(bytes).unwrap()
+    }
+
+    fn apply(&mut self, effect: Effect) {
+        match effect {
+            Effect::Reply(reply, _) => self.replies.push(reply.to_string()),
+            Effect::Raw(bytes) => {
+                self.replies.push(String::from_utf8_lossy(&bytes).into_owned());
+                self.inputs.push_back(Input::Drained);
+            }
+            Effect::Listen => {
+                self.listening = true;
+                self.inputs.push_back(Input::Listening(Ok(4001)));
+            }
+            Effect::Connect(addr) => {
+                let refused = addr.port() == 4444;
+                let result = if refused {
+                    Err(io::ErrorKind::ConnectionRefused.into())
+                } else {
+                    Ok(())
+                };
+                self.inputs.push_back(Input::Connected(result));
+            }
+            Effect::CloseData => {
+                self.listening = false;
+                self.data_closed += 1;
+            }
+            Effect::Job(id, job) if self.slow => self.jobs.push_back((id, job)),
+            Effect::Job(id, job) => self.inputs.push_back(Input::Job(id, job.run())),
+            Effect::Send { source, .. } => self.source = Some(source),
+            Effect::Receive { file, .. } => self.sink = Some(file),
+            Effect::Abort => {
+                (self.source, self.sink) = (None, None);
+                let end = End { verdict: Verdict::Aborted, progress: Progress::default() };
+                self.inputs.push_back(Input::Ended(end));
+            }
+            Effect::AskProgress => self.inputs.push_back(Input::Progress(Progress::default())),
+            Effect::Custom(..) => self.inputs.push_back(Input::Custom(Reply::new(200, "Custom."))),
+            Effect::SetTimer(timer, delay) => self.timers.push((timer, delay)),
+            Effect::Event(event) => self.events.push(match event {
+                Event::Login(user) => format!("login {user}"),
+                Event::LoginFailed(user, _) => format!("failed {user}"),
+                Event::Logout(user) => format!("logout {user}"),
+                Event::Sent(file) => format!("sent {} {}", file.path, file.bytes),
+                Event::Received(file) => format!("received {} {}", file.path, file.bytes),
+                Event::IncompleteSent(file) => format!("incomplete sent {}", file.path),
+                Event::IncompleteReceived(file) => format!("incomplete received {}", file.path),
+            }),
+            Effect::Log(..) | Effect::LogCommand(_) => {}
+            Effect::Close => self.closed = true,
+        }
+    }
+}
+
+#[test]
+fn every_row_answers_every_kind_of_argument_exactly_once() {
+    let rows: Vec<String> =
+        Config::default().commands.rows().iter().map(|row| row.name.to_string()).collect();
+    let long = "x".repeat(2000);
+    let arguments = ["", "x", " ", "-", "..", "/", "\0", "\u{ff}\u{fe}", "%s%n", "1 2 3", &long];
+    for name in &rows {
+        for argument in arguments {
+            let mut bench = Bench::logged_in();
+            let line = if argument.is_empty() { name.clone() } else { format!("{name} {argument}") };
+            let replies = bench.all(&line);
+            let finals = replies.iter().filter(|reply| !reply.starts_with('1'));
+            // A transfer that was accepted waits for its data connection.
+            let expected = usize::from(!bench.it.is_transferring());
+            let finals = finals.filter(|reply| reply.as_bytes().get(3) == Some(&b' ')).count();
+            assert_eq!(finals, expected, "{line:?}: {replies:?}");
+            if name != "QUIT" || !argument.is_empty() {
+                assert!(bench.it.wants_line(), "{line:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_needs_a_login_is_refused_without() {
+    for row in Config::default().commands.rows().iter().filter(|row| row.login) {
+        let mut bench = Bench::new();
+        let line = match row.arg {
+            Arg::Required => format!("{} x y", row.name),
+            _ => row.name.to_string(),
+        };
+        assert_eq!(bench.code(&line), 530, "{line}");
+    }
+    let mut bench = Bench::new();
+    assert_eq!(bench.code("STAT /"), 530);
+    assert_eq!(bench.code("STAT"), 211);
+    assert_eq!(bench.code("NOPE"), 500);
+    assert_eq!(bench.say("mkd"), "501 Syntax error: command needs an argument.");
+    assert_eq!(bench.say("pwd x"), "501 Syntax error: command does not accept arguments.");
+}
+
+#[test]
+fn permissions_are_checked_on_the_path() {
+    let mut bench = Bench::with(|_, account| {
+        *account = account
+            .clone()
+            .perm(Perm::READ_ONLY)
+            .override_perm("/incoming".parse().unwrap(), Perm::ALL, false);
+    })
+    .and_logged_in();
+    bench.files.dir("/incoming").dir("/incoming/sub");
+    for line in ["MKD x", "DELE x", "STOR x", "APPE x", "RNFR x", "SITE CHMOD 644 x", "STOU"] {
+        assert_eq!(bench.say(line), "550 Not enough privileges.", "{line}");
+    }
+    assert_eq!(bench.code("MFMT 20200101000000 x"), 550);
+    // A non-recursive override holds for the files of the directory, not for what is below.
+    assert_eq!(bench.code("MKD incoming/new"), 257);
+    assert_eq!(bench.say("RMD incoming/sub"), "550 Not enough privileges.");
+    assert_eq!(bench.code("STOR incoming/sub/x"), 550);
+    assert_eq!(bench.code("STOR incoming/x"), 150);
+}
+
+#[test]
+fn a_lost_job_is_an_error_and_not_the_end() {
+    let mut bench = Bench::logged_in();
+    bench.slow = true;
+    assert!(bench.all("MKD x").is_empty());
+    assert!(!bench.it.wants_line());
+    let (id, _) = bench.jobs.pop_front().unwrap();
+    // Outcomes that nobody waits for change nothing.
+    assert!(bench.feed(Input::Job(id.wrapping_sub(1), Outcome::Lost)).is_empty());
+    assert_eq!(bench.feed(Input::Job(id, Outcome::Lost)), ["451 Internal error."]);
+    assert!(bench.it.wants_line());
+}

@@ -1,0 +1,455 @@
+//! Transfers: RETR, STOR, APPE, STOU, LIST, NLST, MLSD with what prepares them (REST, ALLO) and
+//! what ends them (ABOR, and the data connection's own end).
+//!
+//! A download's source is opened when the command comes. An upload's target is looked at when the
+//! command comes, and opened only when data can flow: an upload that never gets its connection
+//! leaves the old file as it was.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use log::Level;
+
+use super::path::split_word;
+use super::{
+    Data, Effect, End, Event, Interpreter, Progress, Timer, Verdict, Wait, error_reply, open_error_reply,
+};
+use crate::fs::{FileSystem, OpenMode};
+use crate::proto::path::VirtualPath;
+use crate::proto::perm::Perm;
+use crate::proto::reply::Reply;
+use crate::session::handler::Transferred;
+use crate::session::job::{Files, Job, OpenError, Outcome, Source};
+use crate::session::listing::{Format, Style};
+use crate::session::logging;
+
+/// The transfer command, from its acceptance to its final reply.
+pub(super) enum Transfer {
+    Idle,
+    /// 150 is out; there is no data connection yet.
+    Waiting(Task, Plan),
+    /// Data can flow; the target is being opened.
+    Opening(Task),
+    Running(Task),
+}
+
+/// What a transfer is, whatever its state.
+pub(super) struct Task {
+    command: &'static str,
+    /// None for listings.
+    file: Option<FileOf>,
+    receive: bool,
+    ascii: bool,
+    slow: bool,
+    rest: u64,
+    /// ALLO's size.
+    declared: Option<u64>,
+}
+
+struct FileOf {
+    path: VirtualPath,
+    real: PathBuf,
+    shown: String,
+}
+
+/// What a transfer does once data can flow.
+pub(super) enum Plan {
+    Send(Source),
+    Store(Arc<dyn FileSystem>, Files),
+}
+
+pub(crate) fn rest(it: &mut Interpreter, arg: &[u8]) {
+    if it.ascii {
+        return it.finish(Reply::new(501, "Resuming transfers not allowed in ASCII mode."));
+    }
+    match number(arg.trim_ascii()) {
+        Some(offset) => {
+            it.rest = offset;
+            it.finish(Reply::new(350, format!("Restarting at position {offset}.")));
+        }
+        None => it.finish(Reply::new(501, "Invalid parameter.")),
+    }
+}
+
+pub(crate) fn allo(it: &mut Interpreter, arg: &[u8]) {
+    // `ALLO n R m` declares a record size too, which means nothing here.
+    let size = split_word(arg).map_or(arg, |(size, _)| size);
+    match number(size) {
+        Some(size) => {
+            it.declared = Some(size);
+            it.finish(Reply::new(202, "No storage allocation necessary."));
+        }
+        None => it.finish(Reply::new(501, "Invalid parameter.")),
+    }
+}
+
+/// ALLO holds for the upload right behind it; only what prepares that may stand between.
+pub(super) fn forget_declared_size(it: &mut Interpreter, command: &str) {
+    const PREPARING: [&str; 13] = [
+        "ALLO", "APPE", "EPRT", "EPSV", "MODE", "NOOP", "PASV", "PORT", "REST", "STOR", "STOU",
+        "STRU", "TYPE",
+    ];
+    if PREPARING.binary_search(&command).is_err() {
+        it.declared = None;
+    }
+}
+
+fn number(digits: &[u8]) -> Option<u64> {
+    let plain = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+    plain.then(|| std::str::from_utf8(digits).ok()?.parse().ok()).flatten()
+}
+
+pub(crate) fn retr(it: &mut Interpreter, path: VirtualPath) {
+    if refuse_second(it) {
+        return;
+    }
+    let task = it.task("RETR", Some(&path), false);
+    let rest = task.rest;
+    it.files(Files::OpenRead { path, rest }, move |it, outcome| match outcome {
+        Outcome::File(Ok(file)) => it.launch(task, Plan::Send(Source::File(file)), None),
+        Outcome::File(Err(error)) => it.fail_open(&error),
+        _ => it.lost(),
+    });
+}
+
+pub(crate) fn stor(it: &mut Interpreter, path: VirtualPath) {
+    if refuse_second(it) {
+        return;
+    }
+    let mode = if it.rest > 0 { OpenMode::Resume } else { OpenMode::Write };
+    let task = it.task("STOR", Some(&path), true);
+    store(it, task, path, mode);
+}
+
+pub(crate) fn appe(it: &mut Interpreter, path: VirtualPath) {
+    if refuse_second(it) {
+        return;
+    }
+    if it.rest > 0 {
+        return it.finish(Reply::new(450, "Can't APPE while REST request is pending."));
+    }
+    let task = it.task("APPE", Some(&path), true);
+    store(it, task, path, OpenMode::Append);
+}
+
+/// Looks whether the upload could work, then accepts it.
+fn store(it: &mut Interpreter, task: Task, path: VirtualPath, mode: OpenMode) {
+    let rest = task.rest;
+    let check = Files::CheckStore { path: path.clone(), mode, rest };
+    it.files(check, move |it, outcome| match outcome {
+        Outcome::Checked(Ok(())) => it.accept_upload(task, path, mode, None),
+        Outcome::Checked(Err(error)) => it.fail_open(&error),
+        _ => it.lost(),
+    });
+}
+
+pub(crate) fn stou(it: &mut Interpreter, arg: &[u8]) {
+    if refuse_second(it) {
+        return;
+    }
+    if it.rest > 0 {
+        return it.finish(Reply::new(450, "Can't STOU while REST request is pending."));
+    }
+    // The name is not known yet, so the permission is asked of the name that was wished.
+    let wish = if arg.is_empty() { b"ftpd" } else { arg };
+    it.with_path(wish, Perm::WRITE, |it, path| {
+        let dir = path.parent().unwrap_or_else(VirtualPath::root);
+        let mut prefix = path.file_name().unwrap_or(b"ftpd").to_vec();
+        prefix.push(b'.');
+        it.files(Files::UniqueName { dir, prefix }, |it, outcome| match outcome {
+            Outcome::Path(Ok(path)) => {
+                let task = it.task("STOU", Some(&path), true);
+                // RFC 1123, 4.1.2.9: the client learns the name from this reply.
+                let mut text = b"FILE: ".to_vec();
+                text.extend(it.config.encoding.encode(path.file_name().unwrap_or_default()).iter());
+                it.accept_upload(task, path, OpenMode::CreateNew, Some(text));
+            }
+            Outcome::Path(Err(error)) => it.finish(error_reply(450, &error, "")),
+            _ => it.lost(),
+        });
+    });
+}
+
+pub(crate) fn list(it: &mut Interpreter, path: VirtualPath) {
+    listing(it, "LIST", Style::List, path);
+}
+
+pub(crate) fn nlst(it: &mut Interpreter, path: VirtualPath) {
+    listing(it, "NLST", Style::Nlst, path);
+}
+
+pub(crate) fn mlsd(it: &mut Interpreter, path: VirtualPath) {
+    let perm = it.account.as_ref().map_or(Perm::NONE, |account| account.perms());
+    listing(it, "MLSD", Style::Mlsd { facts: it.facts, perm }, path);
+}
+
+fn listing(it: &mut Interpreter, command: &'static str, style: Style, path: VirtualPath) {
+    if refuse_second(it) {
+        return;
+    }
+    let task = it.task(command, None, false);
+    let format = it.format(style);
+    it.files(Files::OpenListing { path, format }, move |it, outcome| match outcome {
+        Outcome::Listing(Ok(listing)) => {
+            it.launch(task, Plan::Send(Source::Listing(listing)), None);
+        }
+        // RFC 3659, 7.2.1
+        Outcome::Listing(Err(error))
+            if command == "MLSD" && error.kind() == std::io::ErrorKind::NotADirectory =>
+        {
+            it.finish(Reply::new(501, "No such directory."));
+        }
+        Outcome::Listing(Err(error)) => it.fail(&error),
+        _ => it.lost(),
+    });
+}
+
+fn refuse_second(it: &mut Interpreter) -> bool {
+    let busy = it.is_transferring();
+    if busy {
+        it.finish(Reply::new(450, "Transfer in progress."));
+    }
+    busy
+}
+
+impl Interpreter {
+    pub(super) fn format(&self, style: Style) -> Format {
+        Format { style, zone: self.config.zone, encoding: self.config.encoding }
+    }
+
+    /// Takes what REST and ALLO left for this transfer.
+    fn task(&mut self, command: &'static str, path: Option<&VirtualPath>, receive: bool) -> Task {
+        let rest = std::mem::take(&mut self.rest);
+        let declared = self.declared.take().filter(|_| receive);
+        let fs = self.account.as_ref().map(|account| Arc::clone(account.filesystem()));
+        let file = path.zip(fs.as_ref()).map(|(path, fs)| FileOf {
+            path: path.clone(),
+            real: fs.real_path(path).unwrap_or_default(),
+            shown: logging::shown(fs.as_ref(), path),
+        });
+        let ascii = self.ascii && file.is_some();
+        Task {
+            command,
+            ascii,
+            receive,
+            rest,
+            declared,
+            slow: fs.is_some_and(|fs| fs.is_slow()),
+            file,
+        }
+    }
+
+    fn accept_upload(
+        &mut self,
+        task: Task,
+        path: VirtualPath,
+        mode: OpenMode,
+        text: Option<Vec<u8>>,
+    ) {
+        let Some(account) = &self.account else { return self.lost() };
+        let fs = Arc::clone(account.filesystem());
+        let work = Files::OpenWrite { path, mode, rest: task.rest };
+        self.launch(task, Plan::Store(fs, work), text);
+    }
+
+    /// The 1xx reply; then the transfer itself, as soon as data can flow.
+    fn launch(&mut self, task: Task, plan: Plan, text: Option<Vec<u8>>) {
+        if let Data::Failed(reply) = &self.data {
+            let reply = reply.clone();
+            super::data::close(self);
+            return self.finish(reply);
+        }
+        let open = matches!(self.data, Data::Open);
+        let (code, usual) = match open {
+            true => (125, "Data connection already open. Transfer starting."),
+            false => (150, "File status okay. About to open data connection."),
+        };
+        let text = text.unwrap_or_else(|| usual.as_bytes().to_vec());
+        self.current = None;
+        self.reply(Level::Debug, Reply::new(code, text));
+        if open {
+            return self.go(task, plan);
+        }
+        if matches!(self.data, Data::Closed) {
+            self.effect(Effect::SetTimer(Timer::Data, self.config.passive_timeout));
+        }
+        self.transfer = Transfer::Waiting(task, plan);
+    }
+
+    fn go(&mut self, task: Task, plan: Plan) {
+        let Task { ascii, slow, rest: offset, .. } = task;
+        self.effect(Effect::SetTimer(Timer::Idle, Duration::ZERO));
+        match plan {
+            Plan::Send(source) => {
+                self.effect(Effect::Send { source, offset, ascii, slow });
+                self.transfer = Transfer::Running(task);
+            }
+            Plan::Store(fs, work) => {
+                self.transfer = Transfer::Opening(task);
+                let id = self.new_job();
+                self.transfer_job = Some((id, Box::new(target_opened)));
+                self.effect(Effect::Job(id, Job::Files(fs, work)));
+            }
+        }
+    }
+
+    /// The transfer's final reply, and what waited for it.
+    fn end_transfer(&mut self, level: Level, reply: Reply) {
+        self.transfer = Transfer::Idle;
+        self.transfer_job = None;
+        self.reply(level, reply);
+        if matches!(self.wait, Wait::Abort) {
+            self.finish(Reply::new(226, "ABOR command successful."));
+        }
+        if self.quitting {
+            self.effect(Effect::Close);
+        } else {
+            self.reset_idle();
+        }
+    }
+}
+
+/// Data can flow: begins what waited for it.
+pub(super) fn data_opened(it: &mut Interpreter) {
+    match std::mem::replace(&mut it.transfer, Transfer::Idle) {
+        Transfer::Waiting(task, plan) => it.go(task, plan),
+        other => it.transfer = other,
+    }
+}
+
+fn target_opened(it: &mut Interpreter, outcome: Outcome) {
+    let Transfer::Opening(task) = std::mem::replace(&mut it.transfer, Transfer::Idle) else {
+        return;
+    };
+    match outcome {
+        Outcome::File(Ok(file)) => {
+            let Task { ascii, slow, .. } = task;
+            it.effect(Effect::Receive { file, ascii, slow });
+            it.transfer = Transfer::Running(task);
+        }
+        Outcome::File(Err(error)) => {
+            let reply = match &error {
+                // The name was free when it was given.
+                OpenError::Io(error) if task.command == "STOU" => error_reply(450, error, ""),
+                error => open_error_reply(error),
+            };
+            super::data::close(it);
+            fail(it, reply);
+        }
+        _ => {
+            super::data::close(it);
+            fail(it, Reply::new(451, "Internal error."));
+        }
+    }
+}
+
+/// Ends a transfer that moved nothing.
+pub(super) fn fail(it: &mut Interpreter, reply: Reply) {
+    it.end_transfer(Level::Info, reply);
+}
+
+/// RFC 959, 4.1.3; every ABOR ends in 226, after a 426 where a 1xx had gone out.
+pub(crate) fn abor(it: &mut Interpreter, _: &[u8]) {
+    match &it.transfer {
+        Transfer::Running(_) => {
+            it.wait = Wait::Abort;
+            it.effect(Effect::Abort);
+        }
+        Transfer::Waiting(..) | Transfer::Opening(_) => {
+            super::data::close(it);
+            if let Transfer::Opening(task) = std::mem::replace(&mut it.transfer, Transfer::Idle) {
+                // Its target may have been emptied already.
+                it.report(&task, false, Progress::default());
+            }
+            it.wait = Wait::Abort;
+            it.end_transfer(Level::Info, Reply::new(426, "Transfer aborted via ABOR."));
+        }
+        Transfer::Idle if matches!(it.data, Data::Closed) => {
+            it.finish(Reply::new(226, "No transfer to abort."));
+        }
+        Transfer::Idle => {
+            super::data::close(it);
+            it.finish(Reply::new(226, "ABOR command successful; data channel closed."));
+        }
+    }
+}
+
+/// The data connection is closed: the verdict.
+pub(super) fn ended(it: &mut Interpreter, end: End) {
+    let Transfer::Running(task) = std::mem::replace(&mut it.transfer, Transfer::Idle) else {
+        return;
+    };
+    it.data = Data::Closed;
+    let bytes = end.progress.sent + end.progress.received;
+    let (complete, level, reply) = match &end.verdict {
+        Verdict::Complete if task.differs_from_declared(&end) => {
+            let text = format!("Transfer aborted; {bytes} bytes received, not as declared by ALLO.");
+            (false, Level::Info, Reply::new(426, text))
+        }
+        Verdict::Complete => (true, Level::Debug, Reply::new(226, "Transfer complete.")),
+        Verdict::Aborted => {
+            (false, Level::Info, Reply::new(426, "Transfer aborted via ABOR."))
+        }
+        Verdict::Disconnected => {
+            let text = format!("Transfer aborted; {bytes} bytes transmitted.");
+            (false, Level::Debug, Reply::new(426, text))
+        }
+        Verdict::Stalled => (false, Level::Info, Reply::new(421, "Data connection timed out.")),
+        Verdict::File(error) => {
+            (false, Level::Warn, error_reply(451, error, "; transfer aborted"))
+        }
+    };
+    it.report(&task, complete, end.progress);
+    if matches!(end.verdict, Verdict::Stalled) {
+        it.quitting = true;
+    }
+    it.end_transfer(level, reply);
+}
+
+impl Task {
+    /// Whether ALLO named another size than came, on the wire or in the file.
+    fn differs_from_declared(&self, end: &End) -> bool {
+        let (wire, stored) = (end.progress.received, end.progress.stored);
+        self.declared.is_some_and(|size| {
+            size != wire && size != stored && size != stored.saturating_add(self.rest)
+        })
+    }
+}
+
+impl Interpreter {
+    /// One line in the log and one callback for every file.
+    fn report(&mut self, task: &Task, complete: bool, progress: Progress) {
+        let Some(file) = &task.file else { return };
+        let bytes = progress.sent + progress.received;
+        let seconds = progress.elapsed.as_secs_f64();
+        let line = format!(
+            "{} {} completed={} bytes={bytes} seconds={}",
+            task.command,
+            file.shown,
+            u8::from(complete),
+            (seconds * 1000.0).round() / 1000.0,
+        );
+        let transferred = Transferred {
+            command: task.command,
+            path: file.path.clone(),
+            real_path: file.real.clone(),
+            bytes,
+            elapsed: progress.elapsed,
+        };
+        let event = match (task.receive, complete) {
+            (true, true) => Event::Received(transferred),
+            (true, false) => Event::IncompleteReceived(transferred),
+            (false, true) => Event::Sent(transferred),
+            (false, false) => Event::IncompleteSent(transferred),
+        };
+        self.effect(Effect::Log(Level::Info, line));
+        self.effect(Effect::Event(event));
+    }
+}
+
+/// For status texts.
+pub(super) fn type_name(it: &Interpreter) -> &'static str {
+    if it.ascii { "ASCII" } else { "Binary" }
+}
+

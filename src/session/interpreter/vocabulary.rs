@@ -1,0 +1,136 @@
+//! What the interpreter is told, and what it asks for: the whole border between protocol and IO.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use log::Level;
+
+use crate::auth::Password;
+use crate::fs::File;
+use crate::proto::command::CommandLine;
+use crate::proto::path::VirtualPath;
+use crate::proto::reply::Reply;
+use crate::session::custom::Command;
+use crate::session::handler::Transferred;
+use crate::session::job::{Job, JobId, Outcome, Source};
+
+/// What happened.
+pub(crate) enum Input {
+    /// The client is connected and nobody has refused it: greet it.
+    Start,
+    Command(CommandLine),
+    /// A command that the handler refused before it ran.
+    Refused(CommandLine, Reply),
+    /// A line over the limit went by.
+    TooLong,
+    /// Answers [`Effect::Listen`] with the port.
+    Listening(io::Result<u16>),
+    /// Answers [`Effect::Connect`].
+    Connected(io::Result<()>),
+    /// The client connected to the passive socket.
+    DataOpened,
+    /// Somebody else did.
+    DataRejected(SocketAddr),
+    /// Ends what [`Effect::Send`] or [`Effect::Receive`] began.
+    Ended(End),
+    Job(JobId, Outcome),
+    /// Answers [`Effect::AskProgress`].
+    Progress(Progress),
+    /// Answers [`Effect::Raw`]: the client has taken it.
+    Drained,
+    /// Answers [`Effect::Custom`].
+    Custom(Reply),
+    Timer(Timer),
+    /// The server stops: end when the transfer has ended.
+    Shutdown,
+}
+
+/// What to do.
+pub(crate) enum Effect {
+    /// Sends a reply, and logs it at that level.
+    Reply(Reply, Level),
+    /// Sends bytes on the control connection, then answers [`Input::Drained`].
+    Raw(Vec<u8>),
+    /// Opens a passive socket.
+    Listen,
+    /// Connects to the client's data port.
+    Connect(SocketAddr),
+    /// Closes whatever data connection or passive socket there is.
+    CloseData,
+    Job(JobId, Job),
+    /// Sends a source over the data connection, a file from `offset` on; `slow` asks for worker
+    /// threads.
+    Send { source: Source, offset: u64, ascii: bool, slow: bool },
+    /// Receives a file over the data connection.
+    Receive { file: Box<dyn File>, ascii: bool, slow: bool },
+    /// Ends the running transfer with [`Verdict::Aborted`].
+    Abort,
+    AskProgress,
+    /// Runs a library user's command.
+    Custom(Arc<Command>, Vec<u8>, Option<VirtualPath>),
+    /// (Re)starts a timer; a duration of zero stops it.
+    SetTimer(Timer, Duration),
+    /// Calls the handler.
+    Event(Event),
+    Log(Level, String),
+    /// A command with its outcome, for the log at info level.
+    LogCommand(String),
+    /// Closes the session when all replies are sent.
+    Close,
+}
+
+/// The timers of a session that are the protocol's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Timer {
+    /// Time between commands.
+    Idle,
+    /// Delay of a login's refusal.
+    Refusal,
+    /// Time for the data connection to come about.
+    Data,
+}
+
+/// What the handler is told.
+#[derive(Debug)]
+pub(crate) enum Event {
+    Login(String),
+    LoginFailed(String, Password),
+    Logout(String),
+    Sent(Transferred),
+    Received(Transferred),
+    IncompleteSent(Transferred),
+    IncompleteReceived(Transferred),
+}
+
+/// How a transfer ended.
+#[derive(Debug)]
+pub(crate) struct End {
+    pub(crate) verdict: Verdict,
+    pub(crate) progress: Progress,
+}
+
+#[derive(Debug)]
+pub(crate) enum Verdict {
+    /// Everything was sent; or received up to the client's own end, written and closed.
+    Complete,
+    /// ABOR.
+    Aborted,
+    /// The client went away, by a reset or before it had everything.
+    Disconnected,
+    /// No byte moved for the data timeout.
+    Stalled,
+    /// The file could not be read, written or closed.
+    File(io::Error),
+}
+
+/// How far a transfer is.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Progress {
+    pub(crate) sent: u64,
+    pub(crate) received: u64,
+    /// Bytes that went to the file, after conversion.
+    pub(crate) stored: u64,
+    pub(crate) elapsed: Duration,
+}

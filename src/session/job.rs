@@ -1,0 +1,251 @@
+//! File work as data: every touch of the file system, and every password check, is a [`Job`] value
+//! with an [`Outcome`] value.
+//!
+//! The interpreter writes jobs without knowing where they run. [`Job::is_slow`] is the one place
+//! that decides: at once on the loop, or on a worker thread while the session is asleep.
+
+use std::collections::hash_map::RandomState;
+use std::fmt;
+use std::hash::{BuildHasher, Hasher};
+use std::io;
+use std::sync::Arc;
+
+use super::listing::{Format, Listing};
+use crate::auth::{Account, AuthFailed, Authorizer, Credentials};
+use crate::fs::{File, FileSystem, Metadata, OpenMode};
+use crate::proto::path::VirtualPath;
+
+/// Tells a job's outcome from that of an earlier one that nobody waits for any more.
+pub(crate) type JobId = u32;
+
+/// Work that may block.
+pub(crate) enum Job {
+    /// PASS.
+    Authenticate(Arc<dyn Authorizer>, Credentials),
+    /// Work on a user's files.
+    Files(Arc<dyn FileSystem>, Files),
+    /// The next bytes of a download or listing.
+    Fill(Source, usize),
+    /// Received bytes to the file.
+    Store(Box<dyn File>, Vec<u8>),
+    /// The end of an upload.
+    Close(Box<dyn File>),
+}
+
+/// What is asked of a file system.
+#[derive(Debug)]
+pub(crate) enum Files {
+    /// The facts of a path; links are followed or not.
+    Metadata { path: VirtualPath, follow: bool },
+    CreateDir(VirtualPath),
+    RemoveDir(VirtualPath),
+    RemoveFile(VirtualPath),
+    Rename { from: VirtualPath, to: VirtualPath },
+    SetMode(VirtualPath, u32),
+    /// Answers with the new facts.
+    SetModified(VirtualPath, i64),
+    /// RETR, from an offset.
+    OpenRead { path: VirtualPath, rest: u64 },
+    /// Whether a STOR could work, found out without changing anything.
+    CheckStore { path: VirtualPath, mode: OpenMode, rest: u64 },
+    /// A name that no file has, for STOU.
+    UniqueName { dir: VirtualPath, prefix: Vec<u8> },
+    /// STOR, APPE, STOU once data can flow.
+    OpenWrite { path: VirtualPath, mode: OpenMode, rest: u64 },
+    /// LIST, NLST, MLSD, STAT.
+    OpenListing { path: VirtualPath, format: Format },
+}
+
+/// What became of a [`Job`].
+pub(crate) enum Outcome {
+    Login(Result<Account, AuthFailed>),
+    Done(io::Result<()>),
+    Metadata(io::Result<Metadata>),
+    Path(io::Result<VirtualPath>),
+    Checked(Result<(), OpenError>),
+    File(Result<Box<dyn File>, OpenError>),
+    Listing(io::Result<Listing>),
+    /// The source, its bytes, and whether more may come.
+    Filled(Source, Vec<u8>, io::Result<bool>),
+    /// The file, its buffer emptied for the next bytes.
+    Stored(Box<dyn File>, Vec<u8>, io::Result<()>),
+    /// The job panicked on its thread.
+    Lost,
+}
+
+/// Why a file was not opened.
+#[derive(Debug)]
+pub(crate) enum OpenError {
+    Io(io::Error),
+    /// REST names an offset behind the file's end.
+    Offset { rest: u64, size: u64 },
+}
+
+impl From<io::Error> for OpenError {
+    fn from(error: io::Error) -> Self {
+        OpenError::Io(error)
+    }
+}
+
+/// Where bytes for the client come from.
+pub(crate) enum Source {
+    File(Box<dyn File>),
+    Listing(Listing),
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Source::File(_) => "File",
+            Source::Listing(_) => "Listing",
+        })
+    }
+}
+
+impl Source {
+    /// Appends up to about `max` bytes to `out`; false at the end.
+    pub(crate) fn fill(&mut self, out: &mut Vec<u8>, max: usize) -> io::Result<bool> {
+        match self {
+            Source::Listing(listing) => listing.fill(out, max),
+            Source::File(file) => {
+                let start = out.len();
+                out.resize(start + max, 0);
+                let read = file.read(&mut out[start..]);
+                out.truncate(start + *read.as_ref().unwrap_or(&0));
+                read.map(|count| count > 0)
+            }
+        }
+    }
+}
+
+impl Job {
+    /// Whether it may take long, and so must not run on the loop.
+    pub(crate) fn is_slow(&self) -> bool {
+        match self {
+            Job::Authenticate(authorizer, _) => authorizer.is_slow(),
+            Job::Files(fs, _) => fs.is_slow(),
+            Job::Fill(Source::Listing(listing), _) => listing.is_slow(),
+            // Asked for only where the file system is slow.
+            Job::Fill(Source::File(_), _) | Job::Store(..) | Job::Close(_) => true,
+        }
+    }
+
+    /// Does it, on the thread that calls.
+    pub(crate) fn run(self) -> Outcome {
+        match self {
+            Job::Authenticate(authorizer, credentials) => {
+                Outcome::Login(authorizer.authenticate(&credentials))
+            }
+            Job::Files(fs, files) => files.run(fs),
+            Job::Fill(mut source, max) => {
+                let mut bytes = Vec::new();
+                let more = source.fill(&mut bytes, max);
+                Outcome::Filled(source, bytes, more)
+            }
+            Job::Store(mut file, mut bytes) => {
+                let result = file.write_all(&bytes);
+                bytes.clear();
+                Outcome::Stored(file, bytes, result)
+            }
+            Job::Close(file) => Outcome::Done(file.close()),
+        }
+    }
+}
+
+impl Files {
+    fn run(self, fs: Arc<dyn FileSystem>) -> Outcome {
+        match self {
+            Files::Metadata { path, follow: true } => Outcome::Metadata(fs.metadata(&path)),
+            Files::Metadata { path, follow: false } => {
+                Outcome::Metadata(fs.symlink_metadata(&path))
+            }
+            Files::CreateDir(path) => Outcome::Done(fs.create_dir(&path)),
+            Files::RemoveDir(path) => Outcome::Done(fs.remove_dir(&path)),
+            Files::RemoveFile(path) => Outcome::Done(fs.remove_file(&path)),
+            Files::Rename { from, to } => Outcome::Done(fs.rename(&from, &to)),
+            Files::SetMode(path, mode) => Outcome::Done(fs.set_mode(&path, mode)),
+            Files::SetModified(path, seconds) => Outcome::Metadata(
+                fs.set_modified(&path, seconds).and_then(|()| fs.metadata(&path)),
+            ),
+            Files::OpenRead { path, rest } => {
+                Outcome::File(open_at(&*fs, &path, OpenMode::Read, rest))
+            }
+            Files::CheckStore { path, mode, rest } => {
+                Outcome::Checked(check_store(&*fs, &path, mode, rest))
+            }
+            Files::UniqueName { dir, prefix } => Outcome::Path(unique_name(&*fs, &dir, &prefix)),
+            Files::OpenWrite { path, mode, rest } => {
+                Outcome::File(open_at(&*fs, &path, mode, rest))
+            }
+            Files::OpenListing { path, format } => {
+                Outcome::Listing(Listing::open(fs, &path, format))
+            }
+        }
+    }
+}
+
+fn open_at(
+    fs: &dyn FileSystem,
+    path: &VirtualPath,
+    mode: OpenMode,
+    rest: u64,
+) -> Result<Box<dyn File>, OpenError> {
+    let mut file = fs.open(path, mode)?;
+    if rest > 0 {
+        let size = file.size()?;
+        if rest > size {
+            return Err(OpenError::Offset { rest, size });
+        }
+        file.seek(rest)?;
+    }
+    Ok(file)
+}
+
+fn check_store(
+    fs: &dyn FileSystem,
+    path: &VirtualPath,
+    mode: OpenMode,
+    rest: u64,
+) -> Result<(), OpenError> {
+    match fs.metadata(path) {
+        Ok(meta) if meta.is_dir() => {
+            Err(io::Error::new(io::ErrorKind::IsADirectory, "Is a directory").into())
+        }
+        Ok(meta) if !meta.is_file() => Err(io::Error::other("Not a regular file").into()),
+        Ok(meta) if rest > meta.size => Err(OpenError::Offset { rest, size: meta.size }),
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && mode != OpenMode::Resume => {
+            let parent = path.parent().unwrap_or_else(VirtualPath::root);
+            match fs.metadata(&parent)? {
+                meta if meta.is_dir() => Ok(()),
+                _ => Err(io::Error::new(io::ErrorKind::NotADirectory, "Not a directory").into()),
+            }
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// How many names STOU tries before it gives up.
+const UNIQUE_TRIES: u64 = 50;
+
+fn unique_name(fs: &dyn FileSystem, dir: &VirtualPath, prefix: &[u8]) -> io::Result<VirtualPath> {
+    const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+    let random = RandomState::new();
+    for attempt in 0..UNIQUE_TRIES {
+        let mut hasher = random.build_hasher();
+        hasher.write_u64(attempt);
+        let mut bits = hasher.finish();
+        let mut name = prefix.to_vec();
+        for _ in 0..8 {
+            name.push(ALPHABET[(bits % 32) as usize]);
+            bits /= 32;
+        }
+        let path = dir.child(&name);
+        match fs.symlink_metadata(&path) {
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(path),
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::Error::other("No usable unique file name found"))
+}

@@ -1,0 +1,181 @@
+//! A directory on its way to a client: LIST, NLST and MLSD as a source of bytes.
+//!
+//! A listing is read in batches, so that a directory of any size costs the loop little at a time:
+//! the first batch is read where the listing is opened; if there are more names than that, the
+//! rest is read, sorted and formatted on a worker thread.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::fs::{Directory, FileSystem, Metadata};
+use crate::proto::calendar::Zone;
+use crate::proto::encoding::Encoding;
+use crate::proto::mlsx::{self, Facts};
+use crate::proto::path::VirtualPath;
+use crate::proto::perm::Perm;
+use crate::proto::list;
+
+/// Names that are read, sorted and formatted at once on the loop; more go to a worker thread.
+const BATCH: usize = 256;
+
+/// How the entries are to look.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Format {
+    pub(crate) style: Style,
+    pub(crate) zone: Zone,
+    pub(crate) encoding: Encoding,
+}
+
+/// Which command asks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Style {
+    List,
+    Nlst,
+    Mlsd { facts: Facts, perm: Perm },
+}
+
+/// An open listing.
+pub(crate) struct Listing {
+    fs: Arc<dyn FileSystem>,
+    format: Format,
+    entries: Entries,
+    /// Seconds since 1970 when it was opened, for LIST's six-month rule.
+    now: i64,
+    /// Sorted; those before `next` are done.
+    names: Vec<Vec<u8>>,
+    next: usize,
+    /// Whether the directory has more names than are in `names`.
+    unread: bool,
+    owners: HashMap<u32, Box<str>>,
+    groups: HashMap<u32, Box<str>>,
+}
+
+enum Entries {
+    Directory(Box<dyn Directory>),
+    /// LIST or NLST of something that is no directory.
+    One(Metadata, Option<Vec<u8>>),
+}
+
+impl Listing {
+    /// Opens `path`. LIST and NLST of a file list that file; MLSD asks for a directory.
+    pub(crate) fn open(
+        fs: Arc<dyn FileSystem>,
+        path: &VirtualPath,
+        format: Format,
+    ) -> io::Result<Listing> {
+        let meta = match fs.metadata(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            // A dangling link is listed by itself.
+            Err(_) => fs.symlink_metadata(path)?,
+            Ok(meta) => meta,
+        };
+        let mut names = Vec::new();
+        let mut unread = false;
+        let entries = if meta.is_dir() {
+            let mut directory = fs.read_dir(path)?;
+            unread = directory.read_names(BATCH, &mut names)?;
+            Entries::Directory(directory)
+        } else if matches!(format.style, Style::Mlsd { .. }) {
+            return Err(io::Error::new(io::ErrorKind::NotADirectory, "No such directory"));
+        } else {
+            let parent = path.parent().unwrap_or_else(VirtualPath::root);
+            let name = path.file_name().unwrap_or_default().to_vec();
+            let meta = fs.symlink_metadata(path)?;
+            let target = fs.read_dir(&parent).and_then(|mut dir| dir.read_link(&name)).ok();
+            names.push(name);
+            Entries::One(meta, target)
+        };
+        names.sort_unstable();
+        let (owners, groups) = Default::default();
+        let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let now = since_1970.map_or(0, |since| since.as_secs() as i64);
+        Ok(Listing { fs, format, entries, now, names, next: 0, unread, owners, groups })
+    }
+
+    /// Whether [`fill`](Listing::fill) may take long.
+    pub(crate) fn is_slow(&self) -> bool {
+        self.unread || self.names.len() > BATCH || self.fs.is_slow()
+    }
+
+    /// Appends lines to `out` until it holds about `max` bytes; false when all are there.
+    pub(crate) fn fill(&mut self, out: &mut Vec<u8>, max: usize) -> io::Result<bool> {
+        self.read_rest()?;
+        while self.next < self.names.len() && out.len() < max {
+            let name = std::mem::take(&mut self.names[self.next]);
+            self.next += 1;
+            self.line(out, &name);
+        }
+        Ok(self.next < self.names.len())
+    }
+
+    fn read_rest(&mut self) -> io::Result<()> {
+        if let (true, Entries::Directory(directory)) = (self.unread, &mut self.entries) {
+            while directory.read_names(usize::MAX, &mut self.names)? {}
+            self.names.sort_unstable();
+            self.unread = false;
+        }
+        Ok(())
+    }
+
+    /// One entry. An entry that vanished meanwhile, or may not be looked at, is left out.
+    fn line(&mut self, out: &mut Vec<u8>, name: &[u8]) {
+        let Format { style, zone, encoding } = self.format;
+        let shown = encoding.encode(name);
+        match style {
+            Style::Nlst => {
+                out.extend(shown.iter().map(|&byte| if matches!(byte, b'\r' | b'\n') { b'?' } else { byte }));
+                out.extend_from_slice(b"\r\n");
+            }
+            Style::Mlsd { facts, perm } => {
+                if let Some(meta) = self.entries.facts(name, true) {
+                    mlsx::line(out, &meta, &shown, facts, perm, zone);
+                }
+            }
+            Style::List => {
+                let Some(meta) = self.entries.facts(name, false) else { return };
+                let target = self.entries.target(name, &meta);
+                let target = target.as_deref().map(|target| encoding.encode(target));
+                let (fs, owners, groups) = (&self.fs, &mut self.owners, &mut self.groups);
+                let entry = list::Entry {
+                    meta: &meta,
+                    owner: cached(owners, meta.uid, |id| fs.user_name(id)),
+                    group: cached(groups, meta.gid, |id| fs.group_name(id)),
+                    name: &shown,
+                    target: target.as_deref(),
+                };
+                list::line(out, &entry, self.now, zone);
+            }
+        }
+    }
+}
+
+impl Entries {
+    fn facts(&mut self, name: &[u8], follow: bool) -> Option<Metadata> {
+        match self {
+            Entries::One(meta, _) => Some(meta.clone()),
+            Entries::Directory(directory) if follow => directory
+                .metadata(name, true)
+                // A link that leads nowhere is still an entry.
+                .or_else(|_| directory.metadata(name, false))
+                .ok(),
+            Entries::Directory(directory) => directory.metadata(name, false).ok(),
+        }
+    }
+
+    fn target(&mut self, name: &[u8], meta: &Metadata) -> Option<Vec<u8>> {
+        match self {
+            Entries::One(_, target) => target.clone(),
+            Entries::Directory(directory) if meta.kind == crate::fs::FileKind::Symlink => {
+                directory.read_link(name).ok()
+            }
+            Entries::Directory(_) => None,
+        }
+    }
+}
+
+/// The name of an id; the file system is asked once a listing.
+fn cached(names: &mut HashMap<u32, Box<str>>, id: u32, ask: impl FnOnce(u32) -> Option<String>) -> &str {
+    names.entry(id).or_insert_with(|| ask(id).unwrap_or_else(|| id.to_string()).into())
+}

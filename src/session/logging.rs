@@ -1,0 +1,33 @@
+//! Log lines in pyftpdlib's shape: `127.0.0.1:34178-[user] message`.
+//!
+//! A client cannot break a line: what comes from it is escaped where it enters a message.
+
+use std::net::SocketAddr;
+
+use log::Level;
+
+use crate::fs::FileSystem;
+use crate::proto::escape::Escaped;
+use crate::proto::path::VirtualPath;
+
+/// What the library logs under.
+pub(crate) const TARGET: &str = "ftpdlib";
+
+/// One line of a session.
+pub(crate) fn line(level: Level, peer: SocketAddr, username: &str, message: &str) {
+    let (ip, port, user) = (peer.ip(), peer.port(), Escaped(username.as_bytes()));
+    log::log!(target: TARGET, level, "{ip}:{port}-[{user}] {message}");
+}
+
+/// Whether lines of this level go anywhere.
+pub(crate) fn enabled(level: Level) -> bool {
+    log::log_enabled!(target: TARGET, level)
+}
+
+/// A file's name for the log: the real path where there is one.
+pub(crate) fn shown(fs: &dyn FileSystem, path: &VirtualPath) -> String {
+    match fs.real_path(path) {
+        Some(real) => Escaped(real.as_os_str().as_encoded_bytes()).to_string(),
+        None => Escaped(path.as_bytes()).to_string(),
+    }
+}

@@ -1,0 +1,144 @@
+//! The worker threads for jobs that may block.
+//!
+//! A thread is started when a job comes and none is free, up to a limit; one that has had nothing
+//! to do for a while ends. A server that never needs a thread never has one.
+
+use std::collections::VecDeque;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+type Task = Box<dyn FnOnce() + Send>;
+
+/// Threads at most. They wait for disks more than they compute.
+const MAX_THREADS: usize = 8;
+/// How long a thread waits for its next job before it ends.
+const KEEP: Duration = Duration::from_secs(10);
+
+/// The pool; dropping it lets its threads end when their jobs have.
+#[derive(Default)]
+pub(crate) struct Pool(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    wake: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    tasks: VecDeque<Task>,
+    threads: usize,
+    idle: usize,
+    closed: bool,
+}
+
+impl Pool {
+    /// Runs `task` on some thread, in the order in which tasks come.
+    ///
+    /// The queue is as long as there are sessions that wait, for each waits for its own jobs.
+    ///
+    /// # Errors
+    ///
+    /// When there is no thread and none can be started; the task is dropped.
+    pub(crate) fn run(&self, task: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        let mut state = self.0.lock();
+        state.tasks.push_back(Box::new(task));
+        if state.idle >= state.tasks.len() || state.threads == MAX_THREADS {
+            self.0.wake.notify_one();
+            return Ok(());
+        }
+        let shared = Arc::clone(&self.0);
+        let started = thread::Builder::new().name("ftpdlib-job".into()).spawn(move || work(&shared));
+        match started {
+            Ok(_) => state.threads += 1,
+            Err(error) if state.threads == 0 => {
+                state.tasks.pop_back();
+                return Err(error);
+            }
+            // Those that run will come to it.
+            Err(_) => {}
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.0.lock().closed = true;
+        self.0.wake.notify_all();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn work(shared: &Shared) {
+    let mut state = shared.lock();
+    loop {
+        if let Some(task) = state.tasks.pop_front() {
+            drop(state);
+            // Tasks catch their own panics; this keeps the count of threads true in any case.
+            let _ = catch_unwind(AssertUnwindSafe(task));
+            state = shared.lock();
+            continue;
+        }
+        if state.closed {
+            break;
+        }
+        state.idle += 1;
+        let (woken, waited) =
+            shared.wake.wait_timeout(state, KEEP).unwrap_or_else(PoisonError::into_inner);
+        state = woken;
+        state.idle -= 1;
+        if waited.timed_out() && state.tasks.is_empty() {
+            break;
+        }
+    }
+    state.threads -= 1;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn starts_threads_as_needed_and_no_more() {
+        let pool = Pool::default();
+        assert_eq!(pool.0.lock().threads, 0);
+        let (done, results) = mpsc::channel();
+        let (release, gate) = mpsc::channel::<()>();
+        let gate = Arc::new(Mutex::new(gate));
+        for number in 0..20 {
+            let (done, gate) = (done.clone(), Arc::clone(&gate));
+            pool.run(move || {
+                let _ = gate.lock().unwrap().recv();
+                done.send(number).unwrap();
+            })
+            .unwrap();
+        }
+        assert!(pool.0.lock().threads <= MAX_THREADS);
+        drop(release);
+        let mut numbers: Vec<i32> = results.iter().take(20).collect();
+        numbers.sort_unstable();
+        assert_eq!(numbers, (0..20).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_panicking_task_costs_no_thread() {
+        let pool = Pool::default();
+        let (done, results) = mpsc::channel();
+        for _ in 0..MAX_THREADS * 2 {
+            pool.run(|| panic!("a task's panic, on purpose")).unwrap();
+        }
+        pool.run(move || done.send(()).unwrap()).unwrap();
+        results.recv_timeout(Duration::from_secs(10)).unwrap();
+    }
+}

@@ -1,0 +1,210 @@
+//! The commands: one row each. HELP, FEAT, the checks before a command runs and the log all read
+//! this table.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use super::custom::Command;
+use super::interpreter::Interpreter;
+use super::interpreter::{data, files, info, login, transfer};
+use crate::proto::command::{Arg, is_ls_option, strip_ls_options};
+use crate::proto::path::VirtualPath;
+use crate::proto::perm::Perm;
+
+/// A command as the interpreter sees it.
+#[derive(Clone)]
+pub(crate) struct Row {
+    /// In capitals; `SITE X` for a SITE command.
+    pub(crate) name: Cow<'static, str>,
+    /// Needed on the argument's path, or at all where there is no path.
+    pub(crate) perm: Perm,
+    pub(crate) login: bool,
+    pub(crate) arg: Arg,
+    pub(crate) help: Cow<'static, str>,
+    /// The line in FEAT.
+    pub(crate) feat: Option<&'static str>,
+    /// Whether the command and its final reply are logged at info level.
+    pub(crate) logged: bool,
+    pub(crate) run: Run,
+}
+
+/// What a row does with its argument.
+#[derive(Clone)]
+pub(crate) enum Run {
+    /// Takes the bytes as they are.
+    Plain(fn(&mut Interpreter, &[u8])),
+    /// Takes a path: resolved, and checked for the row's permission.
+    Path(Argument, fn(&mut Interpreter, VirtualPath)),
+    /// Takes a word and a path behind it.
+    WordPath(fn(&mut Interpreter, &[u8], VirtualPath)),
+    /// A library user's.
+    Custom(Arc<Command>),
+}
+
+/// How a path argument is read.
+#[derive(Clone, Copy)]
+pub(crate) struct Argument {
+    /// What an empty one stands for.
+    pub(crate) default: &'static [u8],
+    /// Another reading, tried where nothing has the name as it stands.
+    pub(crate) otherwise: fn(&[u8]) -> Option<&[u8]>,
+}
+
+const EXACT: Argument = Argument { default: b"", otherwise: |_| None };
+const FOLDER: Argument = Argument { default: b"", otherwise: without_trailing_blanks };
+const CHANGE_TO: Argument = Argument { default: b"/", otherwise: without_trailing_blanks };
+const PARENT: Argument = Argument { default: b"..", otherwise: |_| None };
+const LS: Argument = Argument { default: b"", otherwise: without_ls_options };
+
+fn without_trailing_blanks(arg: &[u8]) -> Option<&[u8]> {
+    let trimmed = arg.trim_ascii_end();
+    (trimmed.len() < arg.len()).then_some(trimmed)
+}
+
+fn without_ls_options(arg: &[u8]) -> Option<&[u8]> {
+    let rest = strip_ls_options(arg);
+    (is_ls_option(arg) || rest.len() < arg.len()).then_some(rest)
+}
+
+macro_rules! rows {
+    ($($name:literal $perm:ident $login:ident $arg:ident $run:expr, $help:literal $(, feat $feat:literal)? $(, @$logged:ident)? ;)*) => {
+        &[$(Row {
+            name: Cow::Borrowed($name),
+            perm: Perm::$perm,
+            login: rows!(@login $login),
+            arg: Arg::$arg,
+            help: Cow::Borrowed($help),
+            feat: rows!(@feat $($feat)?),
+            logged: rows!(@logged $($logged)?),
+            run: $run,
+        },)*]
+    };
+    (@login auth) => { true };
+    (@login free) => { false };
+    (@feat) => { None };
+    (@feat $feat:literal) => { Some($feat) };
+    (@logged) => { false };
+    (@logged logged) => { true };
+}
+
+#[rustfmt::skip]
+const ROWS: &[Row] = {
+    use Run::{Path, Plain, WordPath};
+    rows! {
+    "ABOR" NONE auth None Plain(transfer::abor), "Syntax: ABOR (abort transfer).";
+    "ALLO" NONE auth Required Plain(transfer::allo), "Syntax: ALLO <SP> bytes (declare the size of the next upload).";
+    "APPE" APPEND auth Required Path(EXACT, transfer::appe), "Syntax: APPE <SP> file-name (append data to file).";
+    "CDUP" CWD auth None Path(PARENT, files::cwd), "Syntax: CDUP (go to parent directory).";
+    "CLNT" NONE free Optional Plain(info::clnt), "Syntax: CLNT [<SP> client-name] (noop; name the client).", feat "CLNT";
+    "CWD" CWD auth Optional Path(CHANGE_TO, files::cwd), "Syntax: CWD [<SP> dir-name] (change working directory).", @logged;
+    "DELE" DELETE auth Required Path(EXACT, files::dele), "Syntax: DELE <SP> file-name (delete file).", @logged;
+    "EPRT" NONE auth Required Plain(data::eprt), "Syntax: EPRT <SP> |proto|ip|port| (extended active mode).", feat "EPRT";
+    "EPSV" NONE auth Optional Plain(data::epsv), "Syntax: EPSV [<SP> proto/\"ALL\"] (extended passive mode).", feat "EPSV";
+    "FEAT" NONE free None Plain(info::feat), "Syntax: FEAT (list all new features supported).";
+    "HELP" NONE free Optional Plain(info::help), "Syntax: HELP [<SP> cmd] (show help).";
+    "LIST" LIST auth Optional Path(LS, transfer::list), "Syntax: LIST [<SP> path] (list files).";
+    "MDTM" LIST auth Required Plain(files::mdtm), "Syntax: MDTM <SP> [timeval <SP>] path (file last modification time).", feat "MDTM";
+    "MFMT" MTIME auth Required WordPath(files::mfmt), "Syntax: MFMT <SP> timeval <SP> path (set file last modification time).", feat "MFMT", @logged;
+    "MKD" MKDIR auth Required Path(EXACT, files::mkd), "Syntax: MKD <SP> path (create directory).", @logged;
+    "MLSD" LIST auth Optional Path(FOLDER, transfer::mlsd), "Syntax: MLSD [<SP> path] (list directory).";
+    "MLST" LIST auth Optional Path(EXACT, files::mlst), "Syntax: MLST [<SP> path] (show information about path).";
+    "MODE" NONE auth Required Plain(info::mode), "Syntax: MODE <SP> mode (noop; set data transfer mode).";
+    "NLST" LIST auth Optional Path(LS, transfer::nlst), "Syntax: NLST [<SP> path] (list path in a compact form).";
+    "NOOP" NONE free None Plain(info::noop), "Syntax: NOOP (just do nothing).";
+    "OPTS" NONE auth Required Plain(info::opts), "Syntax: OPTS <SP> cmd [<SP> option] (set option for command).";
+    "PASS" NONE free Optional Plain(login::pass), "Syntax: PASS [<SP> password] (set user password).";
+    "PASV" NONE auth None Plain(data::pasv), "Syntax: PASV (open passive data connection).";
+    "PORT" NONE auth Required Plain(data::port), "Syntax: PORT <SP> h,h,h,h,p,p (open active data connection).";
+    "PWD" NONE auth None Plain(files::pwd), "Syntax: PWD (get current working directory).";
+    "QUIT" NONE free None Plain(login::quit), "Syntax: QUIT (quit current session).";
+    "REIN" NONE auth None Plain(login::rein), "Syntax: REIN (flush account).", @logged;
+    "REST" NONE auth Required Plain(transfer::rest), "Syntax: REST <SP> offset (set file offset).", feat "REST STREAM";
+    "RETR" READ auth Required Path(EXACT, transfer::retr), "Syntax: RETR <SP> file-name (retrieve a file).";
+    "RMD" DELETE auth Required Path(EXACT, files::rmd), "Syntax: RMD <SP> dir-name (remove directory).", @logged;
+    "RNFR" RENAME auth Required Path(EXACT, files::rnfr), "Syntax: RNFR <SP> file-name (rename (source name)).", @logged;
+    "RNTO" RENAME auth Required Path(EXACT, files::rnto), "Syntax: RNTO <SP> file-name (rename (destination name)).", @logged;
+    "SITE" NONE free Required Plain(info::site), "Syntax: SITE <SP> site-command (execute SITE command).";
+    "SITE CHMOD" CHMOD auth Required WordPath(files::site_chmod), "Syntax: SITE CHMOD <SP> mode path (change file mode).", @logged;
+    "SITE HELP" NONE free Optional Plain(info::site_help), "Syntax: SITE HELP [<SP> cmd] (show SITE command help).";
+    "SITE UTIME" MTIME auth Required Plain(files::site_utime), "Syntax: SITE UTIME <SP> timeval path, or path atime mtime ctime UTC.", @logged;
+    "SIZE" LIST auth Required Path(EXACT, files::size), "Syntax: SIZE <SP> file-name (get file size).", feat "SIZE";
+    "STAT" LIST free Optional Plain(info::stat), "Syntax: STAT [<SP> path name] (server stats [list files]).";
+    "STOR" WRITE auth Required Path(EXACT, transfer::stor), "Syntax: STOR <SP> file-name (store a file).";
+    "STOU" WRITE auth Optional Plain(transfer::stou), "Syntax: STOU [<SP> name] (store a file with a unique name).";
+    "STRU" NONE auth Required Plain(info::stru), "Syntax: STRU <SP> type (noop; set file structure).";
+    "SYST" NONE free None Plain(info::syst), "Syntax: SYST (get operating system type).";
+    "TYPE" NONE auth Required Plain(info::type_), "Syntax: TYPE <SP> [A | I] (set transfer type).";
+    "USER" NONE free Required Plain(login::user), "Syntax: USER <SP> user-name (set username).";
+    "XCUP" CWD auth None Path(PARENT, files::cwd), "Syntax: XCUP (obsolete; go to parent directory).";
+    "XCWD" CWD auth Optional Path(CHANGE_TO, files::cwd), "Syntax: XCWD [<SP> dir-name] (obsolete; change directory).", @logged;
+    "XMKD" MKDIR auth Required Path(EXACT, files::mkd), "Syntax: XMKD <SP> dir-name (obsolete; create directory).", @logged;
+    "XPWD" NONE auth None Plain(files::pwd), "Syntax: XPWD (obsolete; get current dir).";
+    "XRMD" DELETE auth Required Path(EXACT, files::rmd), "Syntax: XRMD <SP> dir-name (obsolete; remove directory).", @logged;
+    }
+};
+
+/// The rows of one server: the built-in ones and the user's.
+#[derive(Clone)]
+pub(crate) struct Table(Arc<Vec<Row>>);
+
+impl Default for Table {
+    fn default() -> Self {
+        Table(Arc::new(ROWS.to_vec()))
+    }
+}
+
+impl fmt::Debug for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.rows().iter().map(|row| &row.name)).finish()
+    }
+}
+
+impl Table {
+    /// The row of a command by its name in capitals.
+    pub(crate) fn find(&self, name: &str) -> Option<&Row> {
+        let found = self.0.binary_search_by(|row| row.name.as_ref().cmp(name));
+        found.ok().map(|index| &self.0[index])
+    }
+
+    /// All rows, sorted by name.
+    pub(crate) fn rows(&self) -> &[Row] {
+        &self.0
+    }
+
+    /// Adds a user's command; one of the same name gives way.
+    pub(crate) fn add(&mut self, command: Command) {
+        let row = command.into_row();
+        let rows = Arc::make_mut(&mut self.0);
+        match rows.binary_search_by(|known| known.name.cmp(&row.name)) {
+            Ok(index) => rows[index] = row,
+            Err(index) => rows.insert(index, row),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_sorted_and_unique_and_their_help_names_them() {
+        let table = Table::default();
+        assert!(table.rows().windows(2).all(|pair| pair[0].name < pair[1].name));
+        for row in table.rows() {
+            let syntax = format!("Syntax: {}", row.name);
+            assert!(row.help.starts_with(&syntax), "{}", row.help);
+            assert!(std::ptr::eq(table.find(&row.name).unwrap(), row));
+        }
+        assert!(table.find("GET").is_none());
+    }
+
+    #[test]
+    fn other_readings_of_an_argument() {
+        assert_eq!((LS.otherwise)(b"-la"), Some(&b""[..]));
+        assert_eq!((LS.otherwise)(b"-la docs"), Some(&b"docs"[..]));
+        assert_eq!((LS.otherwise)(b"docs"), None);
+        assert_eq!((FOLDER.otherwise)(b"docs "), Some(&b"docs"[..]));
+        assert_eq!((FOLDER.otherwise)(b" docs"), None);
+    }
+}

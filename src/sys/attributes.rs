@@ -1,0 +1,89 @@
+//! `utimensat(2)` and `fchmodat(2)`: a file's times and mode by its directory's handle and its
+//! name, without opening the file and without following a link.
+
+use std::ffi::{CString, OsStr};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt;
+
+/// Sets access and modification time of `name` in `dir`, in seconds since 1970 UTC.
+pub(crate) fn set_times(dir: BorrowedFd<'_>, name: &OsStr, seconds: i64) -> io::Result<()> {
+    let name = CString::new(name.as_bytes())?;
+    // SAFETY: all zeroes are a valid `timespec`, which has padding on some systems.
+    let mut time: libc::timespec = unsafe { std::mem::zeroed() };
+    #[allow(
+        clippy::useless_conversion,
+        reason = "time_t has 32 bits on some systems"
+    )]
+    let seconds = seconds
+        .try_into()
+        .map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
+    time.tv_sec = seconds;
+    let times = [time, time];
+    // SAFETY: `dir` is open while borrowed, `name` ends in NUL, and `times` are two as it wants.
+    let done = unsafe {
+        libc::utimensat(
+            dir.as_raw_fd(),
+            name.as_ptr(),
+            times.as_ptr(),
+            libc::AT_SYMLINK_NOFOLLOW,
+        )
+    };
+    verdict(done)
+}
+
+/// Sets the permission bits of `name` in `dir`.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn set_mode(dir: BorrowedFd<'_>, name: &OsStr, mode: u32) -> io::Result<()> {
+    let name = CString::new(name.as_bytes())?;
+    let mode = mode as libc::mode_t & 0o7777;
+    // SAFETY: `dir` is open while borrowed, and `name` ends in NUL.
+    let done = unsafe {
+        libc::fchmodat(
+            dir.as_raw_fd(),
+            name.as_ptr(),
+            mode,
+            libc::AT_SYMLINK_NOFOLLOW,
+        )
+    };
+    verdict(done)
+}
+
+fn verdict(done: libc::c_int) -> io::Result<()> {
+    if done == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+    use std::os::unix::fs::{MetadataExt, symlink};
+
+    use super::*;
+
+    #[test]
+    fn a_link_itself_is_set_and_not_its_target() {
+        let temp = tempfile::tempdir().unwrap();
+        std::fs::write(temp.path().join("file"), "").unwrap();
+        symlink("file", temp.path().join("link")).unwrap();
+        let dir = std::fs::File::open(temp.path()).unwrap();
+        set_times(dir.as_fd(), OsStr::new("file"), -1).unwrap();
+        set_times(dir.as_fd(), OsStr::new("link"), 1_000_000_000).unwrap();
+        let file = std::fs::metadata(temp.path().join("link")).unwrap();
+        let link = std::fs::symlink_metadata(temp.path().join("link")).unwrap();
+        assert_eq!((file.mtime(), file.atime()), (-1, -1));
+        assert_eq!((link.mtime(), link.mtime_nsec()), (1_000_000_000, 0));
+    }
+
+    #[test]
+    fn errors_come_through() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = std::fs::File::open(temp.path()).unwrap();
+        let missing = set_times(dir.as_fd(), OsStr::new("missing"), 0).unwrap_err();
+        assert_eq!(missing.raw_os_error(), Some(libc::ENOENT));
+        assert!(set_times(dir.as_fd(), OsStr::new("n\0ul"), 0).is_err());
+    }
+}

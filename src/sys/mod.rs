@@ -1,0 +1,11 @@
+//! System calls that neither the standard library nor a crate of ours gives us, each in a file of
+//! its own. This is the only place of `unsafe`; what it exports is safe.
+#![allow(unsafe_code, reason = "foreign functions")]
+
+#[cfg(unix)]
+pub(crate) mod attributes;
+#[cfg(unix)]
+pub(crate) mod close;
+pub(crate) mod local_time;
+pub(crate) mod owner;
+pub(crate) mod sendfile;

@@ -1,0 +1,24 @@
+//! The server as a client on the wire sees it: every command, over real sockets.
+//!
+//! One binary, because linking costs more than the tests do; one module for each idea.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod abort;
+mod access;
+mod active;
+mod bad_input;
+mod downloads;
+mod files;
+mod handlers;
+mod limits;
+mod listing;
+mod login;
+mod names;
+mod offload;
+mod passive;
+mod pipelining;
+mod session;
+mod storm;
+mod uploads;
