@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use log::Level;
 
+use super::login;
 use super::transfer::{self, Transfer};
 use super::{Data, Effect, Interpreter, Timer, Wait};
 use crate::proto::addr::{self, Epsv, Eprt};
@@ -134,7 +135,7 @@ pub(super) fn connected(it: &mut Interpreter, result: io::Result<()>) {
 /// Data can flow now; a transfer that waited for it begins.
 pub(super) fn opened(it: &mut Interpreter) {
     it.data = Data::Open;
-    it.effect(Effect::SetTimer(Timer::Data, std::time::Duration::ZERO));
+    it.effect(Effect::SetTimer(Timer::Data, it.config.data_timeout));
     transfer::data_opened(it);
 }
 
@@ -158,7 +159,12 @@ pub(super) fn timed_out(it: &mut Interpreter) {
             it.effect(Effect::Log(Level::Info, text.to_owned()));
             unavailable(it, Reply::new(425, text));
         }
-        Data::Open => {}
+        // Open, and no command uses it.
+        Data::Open => {
+            close(it);
+            it.reply(Level::Info, Reply::new(421, "Data connection timed out."));
+            login::close(it);
+        }
         Data::Closed | Data::Failed(_) => {
             unavailable(it, Reply::new(425, "Can't open data connection."));
         }

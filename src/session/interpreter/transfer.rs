@@ -75,13 +75,8 @@ pub(crate) fn rest(it: &mut Interpreter, arg: &[u8]) {
 pub(crate) fn allo(it: &mut Interpreter, arg: &[u8]) {
     // `ALLO n R m` declares a record size too, which means nothing here.
     let size = split_word(arg).map_or(arg, |(size, _)| size);
-    match number(size) {
-        Some(size) => {
-            it.declared = Some(size);
-            it.finish(Reply::new(202, "No storage allocation necessary."));
-        }
-        None => it.finish(Reply::new(501, "Invalid parameter.")),
-    }
+    it.declared = number(size);
+    it.finish(Reply::new(202, "No storage allocation necessary."));
 }
 
 /// ALLO holds for the upload right behind it; only what prepares that may stand between.
@@ -280,6 +275,7 @@ impl Interpreter {
     fn go(&mut self, task: Task, plan: Plan) {
         let Task { ascii, slow, rest: offset, .. } = task;
         self.effect(Effect::SetTimer(Timer::Idle, Duration::ZERO));
+        self.effect(Effect::SetTimer(Timer::Data, Duration::ZERO));
         match plan {
             Plan::Send(source) => {
                 self.effect(Effect::Send { source, offset, ascii, slow });

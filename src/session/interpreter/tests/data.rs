@@ -96,6 +96,16 @@ fn timeouts_of_the_data_connection() {
 }
 
 #[test]
+fn an_open_connection_that_no_command_uses() {
+    let mut bench = Bench::logged_in();
+    bench.say("PASV");
+    bench.open_data();
+    assert_eq!(bench.timers.last(), Some(&(Timer::Data, Duration::from_secs(300))));
+    assert_eq!(bench.feed(Input::Timer(Timer::Data)), ["421 Data connection timed out."]);
+    assert!(bench.closed);
+}
+
+#[test]
 fn a_connection_limit_is_told() {
     let mut bench = Bench::logged_in();
     bench.it.handle(Input::Command(command::parse(b"PASV")));

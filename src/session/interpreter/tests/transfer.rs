@@ -114,8 +114,9 @@ fn a_declared_size_is_held_against_what_came() {
         }
         assert_eq!(bench.receive(b"four"), ["226 Transfer complete."], "{lines:?}");
     }
-    assert_eq!(bench.code("ALLO x"), 501);
-    assert_eq!(bench.code("ALLO 9 R 1"), 202);
+    for line in ["ALLO x", "ALLO -1", "ALLO 9 R 1", "ALLO 18446744073709551616"] {
+        assert_eq!(bench.code(line), 202, "{line}");
+    }
 }
 
 #[test]
