@@ -59,3 +59,16 @@ pub use reactor::{Sleeping, TimerId};
 pub use server::{Builder, FtpServer, ServerHandle};
 pub use session::custom::Command;
 pub use session::handler::{Handler, Session, Transferred, Verdict};
+
+/// The examples of the guides compile.
+#[cfg(doctest)]
+mod guides {
+    #[doc = include_str!("../README.md")]
+    mod readme {}
+    #[doc = include_str!("../docs/tutorial.md")]
+    mod tutorial {}
+    #[doc = include_str!("../docs/faq.md")]
+    mod faq {}
+    #[doc = include_str!("../docs/migrating.md")]
+    mod migrating {}
+}

@@ -74,10 +74,18 @@ pub(crate) struct Core {
     timers: [Option<TimerId>; OWN_TIMERS],
     /// Tells a flow's job from one of an earlier flow.
     pub(super) flow_number: u32,
-    closing: bool,
+    life: Life,
     /// The interpreter wants to know when the client has taken everything.
     awaits_drain: bool,
     _counted: Counted,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Life {
+    Open,
+    /// The last replies are on their way out.
+    Leaving,
+    Closed,
 }
 
 impl Client {
@@ -103,7 +111,7 @@ impl Client {
             inputs: VecDeque::new(),
             timers: [None; OWN_TIMERS],
             flow_number: 0,
-            closing: false,
+            life: Life::Open,
             awaits_drain: false,
             _counted: counted,
         };
@@ -121,8 +129,10 @@ impl Client {
     fn try_advance(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         for _ in 0..LINES_PER_TURN {
             self.settle(cx);
-            if self.core.closing {
-                return self.core.take_leave(cx);
+            match self.core.life {
+                Life::Open => {}
+                Life::Leaving => return self.core.take_leave(cx),
+                Life::Closed => return Ok(()),
             }
             if self.core.awaits_drain || self.core.control.is_clogged() {
                 if !self.core.control.flush(cx)? {
@@ -224,7 +234,7 @@ impl Dispatcher for Client {
         }
         let mut session = Session { core: &mut self.core, cx: cx.reborrow() };
         self.handler.on_connect(&mut session);
-        if !self.core.closing {
+        if self.core.life == Life::Open {
             self.core.inputs.push_back(Input::Start);
         }
         self.advance(cx);
@@ -248,7 +258,7 @@ impl Dispatcher for Client {
                 let mut session = Session { core: &mut self.core, cx: cx.reborrow() };
                 self.handler.on_timer(&mut session, timer);
             }
-            TAG_IDLE if self.core.closing => return cx.close(),
+            TAG_IDLE if self.core.life != Life::Open => return cx.close(),
             TAG_IDLE => self.core.inputs.push_back(Input::Timer(Timer::Idle)),
             TAG_REFUSAL => self.core.inputs.push_back(Input::Timer(Timer::Refusal)),
             TAG_DATA => self.core.inputs.push_back(Input::Timer(Timer::Data)),
@@ -296,9 +306,16 @@ impl Core {
         self.control.push(reply);
     }
 
+    /// Nothing is done any more; what is not sent yet is lost.
+    pub(crate) fn close(&mut self, cx: &mut Context<'_>) {
+        self.life = Life::Closed;
+        cx.close();
+    }
+
     /// No line is taken any more; the session closes when its replies are sent.
     pub(crate) fn close_when_done(&mut self, cx: &mut Context<'_>) {
-        if !mem::replace(&mut self.closing, true) {
+        if self.life == Life::Open {
+            self.life = Life::Leaving;
             self.arm(cx, TAG_IDLE, FAREWELL);
             cx.again(CONTROL);
         }
@@ -321,7 +338,7 @@ impl Core {
             }
             Effect::Job(id, job) => self.start_job(cx, id, job),
             // The farewell's own deadline stands.
-            Effect::SetTimer(Timer::Idle, _) if self.closing => {}
+            Effect::SetTimer(Timer::Idle, _) if self.life != Life::Open => {}
             Effect::SetTimer(Timer::Idle, delay) => self.arm(cx, TAG_IDLE, delay),
             Effect::SetTimer(Timer::Refusal, delay) => self.arm(cx, TAG_REFUSAL, delay),
             Effect::SetTimer(Timer::Data, delay) => self.arm(cx, TAG_DATA, delay),

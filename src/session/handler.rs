@@ -200,7 +200,7 @@ impl Session<'_> {
 
     /// Closes the session now; replies that are not sent yet are lost.
     pub fn close(&mut self) {
-        self.cx.close();
+        self.core.close(&mut self.cx);
     }
 
     /// Closes the session when its replies are sent; no further command is taken.
