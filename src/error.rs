@@ -81,8 +81,16 @@ mod tests {
             address: "127.0.0.1:21".to_owned(),
             source: kind.into(),
         };
-        assert!(bind(io::ErrorKind::AddrInUse).to_string().contains("another port"));
-        assert!(bind(io::ErrorKind::PermissionDenied).to_string().contains("root"));
+        assert!(
+            bind(io::ErrorKind::AddrInUse)
+                .to_string()
+                .contains("another port")
+        );
+        assert!(
+            bind(io::ErrorKind::PermissionDenied)
+                .to_string()
+                .contains("root")
+        );
         assert!(std::error::Error::source(&bind(io::ErrorKind::AddrInUse)).is_some());
     }
 }

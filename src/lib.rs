@@ -58,7 +58,8 @@ pub use proto::reply::{Reply, Text};
 pub use reactor::{Sleeping, TimerId};
 pub use server::{Builder, FtpServer, ServerHandle};
 pub use session::custom::Command;
-pub use session::handler::{Handler, Session, Transferred, Verdict};
+pub use session::handler::{Handler, Session, Verdict};
+pub use session::transferred::Transferred;
 
 /// The examples of the guides compile.
 #[cfg(doctest)]

@@ -6,7 +6,7 @@
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 
-use ftpdlib_reactor::{Context, Channel, Interest, TcpStream};
+use ftpdlib_reactor::{Channel, Context, Interest, TcpStream};
 use socket2::SockRef;
 
 /// A connection. It is registered with the event loop when it first has to wait.
@@ -28,7 +28,10 @@ impl Stream {
     pub(crate) fn new(socket: TcpStream, tcp_no_delay: bool) -> Stream {
         // A connection that died already says so at its first read or write.
         let _ = socket.set_nodelay(tcp_no_delay);
-        Stream { socket, watched: None }
+        Stream {
+            socket,
+            watched: None,
+        }
     }
 
     /// Urgent data stays in the stream (RFC 959, 3.2.3: ABOR comes with a Telnet Synch).
@@ -38,13 +41,24 @@ impl Stream {
 
     /// Asks the event loop for what the stream wants. Registering reports what is ready already,
     /// so nothing that came before is missed.
-    pub(crate) fn wait_for(&mut self, cx: &mut Context<'_>, channel: Channel, wants: Wants) -> io::Result<()> {
+    pub(crate) fn wait_for(
+        &mut self,
+        cx: &mut Context<'_>,
+        channel: Channel,
+        wants: Wants,
+    ) -> io::Result<()> {
         if self.watched == Some(wants) {
             return Ok(());
         }
         let interest = match wants {
-            Wants { read: true, write: true } => Interest::READABLE | Interest::WRITABLE,
-            Wants { read: false, write: true } => Interest::WRITABLE,
+            Wants {
+                read: true,
+                write: true,
+            } => Interest::READABLE | Interest::WRITABLE,
+            Wants {
+                read: false,
+                write: true,
+            } => Interest::WRITABLE,
             Wants { .. } => Interest::READABLE,
         };
         match self.watched.replace(wants) {
@@ -55,8 +69,14 @@ impl Stream {
 
     /// For a socket that the event loop watches already, for it to become connected.
     pub(crate) fn connected(socket: TcpStream, tcp_no_delay: bool) -> Stream {
-        let watched = Some(Wants { read: false, write: true });
-        Stream { watched, ..Stream::new(socket, tcp_no_delay) }
+        let watched = Some(Wants {
+            read: false,
+            write: true,
+        });
+        Stream {
+            watched,
+            ..Stream::new(socket, tcp_no_delay)
+        }
     }
 
     pub(crate) fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
@@ -76,7 +96,8 @@ impl Stream {
         count: usize,
     ) -> io::Result<usize> {
         use std::os::fd::AsFd;
-        self.socket.try_io(|| crate::sys::sendfile::sendfile(self.socket.as_fd(), file, offset, count))
+        self.socket
+            .try_io(|| crate::sys::sendfile::sendfile(self.socket.as_fd(), file, offset, count))
     }
 
     /// Tells the peer that no more comes.

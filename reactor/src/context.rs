@@ -31,7 +31,10 @@ impl Context<'_> {
 
     /// The same context for a shorter time, so that a value of the caller's own can hold it.
     pub fn reborrow(&mut self) -> Context<'_> {
-        Context { engine: self.engine, key: self.key }
+        Context {
+            engine: self.engine,
+            key: self.key,
+        }
     }
 
     /// The current dispatcher.

@@ -83,11 +83,15 @@ impl<A: Authorizer + ?Sized> Authorizer for Arc<A> {
 /// For users that are added and removed while the server runs.
 impl<A: Authorizer> Authorizer for RwLock<A> {
     fn authenticate(&self, credentials: &Credentials) -> Result<Account, AuthFailed> {
-        self.read().unwrap_or_else(|poisoned| poisoned.into_inner()).authenticate(credentials)
+        self.read()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+            .authenticate(credentials)
     }
 
     fn is_slow(&self) -> bool {
-        self.read().unwrap_or_else(|poisoned| poisoned.into_inner()).is_slow()
+        self.read()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+            .is_slow()
     }
 }
 

@@ -145,7 +145,9 @@ pub trait Directory: Send {
 pub fn describe(error: &io::Error) -> String {
     let text = error.to_string();
     match error.raw_os_error() {
-        Some(code) => text.trim_end_matches(&format!(" (os error {code})")).to_owned(),
+        Some(code) => text
+            .trim_end_matches(&format!(" (os error {code})"))
+            .to_owned(),
         None => text,
     }
 }
@@ -159,7 +161,10 @@ fn remove_tree<F: FileSystem + ?Sized>(fs: &F, path: &VirtualPath, depth: usize)
     }
     // Not through a link, which `read_dir` would follow.
     if !fs.symlink_metadata(path)?.is_dir() {
-        return Err(io::Error::new(io::ErrorKind::NotADirectory, "Not a directory"));
+        return Err(io::Error::new(
+            io::ErrorKind::NotADirectory,
+            "Not a directory",
+        ));
     }
     for (name, is_dir) in entries(fs, path)? {
         let child = path.child(&name);

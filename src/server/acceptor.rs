@@ -35,7 +35,13 @@ pub(super) struct Acceptor {
 impl Acceptor {
     pub(super) fn new(listener: Listener, (service, limits): (Arc<Service>, Limits)) -> Acceptor {
         let _counted = service.census.count_in();
-        Acceptor { accept: AcceptLoop::new(listener), service, limits, draining: false, _counted }
+        Acceptor {
+            accept: AcceptLoop::new(listener),
+            service,
+            limits,
+            draining: false,
+            _counted,
+        }
     }
 
     /// Stops accepting; clients may finish their transfers.
@@ -65,17 +71,30 @@ fn take_in(
     let peer = SocketAddr::new(canonical(peer.ip()), peer.port());
     let counted = service.census.count_client(peer.ip());
     if !service.census.is_within_limit() {
-        return refuse(socket, peer, "Too many connections. Service temporarily unavailable.");
+        return refuse(
+            socket,
+            peer,
+            "Too many connections. Service temporarily unavailable.",
+        );
     }
     if max_per_ip > 0 && service.census.clients_of(peer.ip()) > max_per_ip {
-        return refuse(socket, peer, "Too many connections from the same IP address.");
+        return refuse(
+            socket,
+            peer,
+            "Too many connections from the same IP address.",
+        );
     }
     match Client::new(Arc::clone(service), socket, peer, counted) {
         Ok(client) => {
             cx.spawn(Box::new(client));
         }
         Err(error) => {
-            logging::line(Level::Debug, peer, "", &format!("gone before it was served: {error}"));
+            logging::line(
+                Level::Debug,
+                peer,
+                "",
+                &format!("gone before it was served: {error}"),
+            );
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::proto::encoding::Encoding;
 use crate::session::census::Census;
 use crate::session::custom::Command;
 use crate::session::handler::{Factory, Handler};
-use crate::session::{Config, Pool, Service};
+use crate::session::{Config, Pool, Service, Table};
 use crate::sys::local_time;
 
 /// Sets up an [`FtpServer`]. The defaults are pyftpdlib's; a limit of 0, and a duration of zero,
@@ -26,12 +26,13 @@ use crate::sys::local_time;
 pub struct Builder {
     settings: Settings,
     backlog: i32,
-    commands: Vec<Command>,
 }
 
 /// What a server is made of, but its socket.
 pub(super) struct Settings {
     pub(super) config: Config,
+    table: Table,
+    commands: Vec<Command>,
     pub(super) handlers: Factory,
     pub(super) max_cons: usize,
     pub(super) max_cons_per_ip: usize,
@@ -48,9 +49,14 @@ pub(super) struct Limits {
 
 impl Settings {
     pub(super) fn into_service(self) -> (Arc<Service>, Limits) {
-        let limits = Limits { max_cons_per_ip: self.max_cons_per_ip, grace: self.grace };
+        let limits = Limits {
+            max_cons_per_ip: self.max_cons_per_ip,
+            grace: self.grace,
+        };
         let service = Service {
             config: Arc::new(self.config),
+            table: self.table,
+            commands: self.commands,
             handlers: self.handlers,
             pool: Pool::default(),
             census: Census::new(self.max_cons),
@@ -73,13 +79,18 @@ impl Default for Builder {
     fn default() -> Self {
         let settings = Settings {
             config: Config::default(),
+            table: Table::default(),
+            commands: Vec::new(),
             handlers: Arc::new(|_| Box::new(())),
             max_cons: 512,
             max_cons_per_ip: 0,
             grace: Duration::from_secs(10),
             handle_signals: true,
         };
-        Builder { settings, backlog: 100, commands: Vec::new() }
+        Builder {
+            settings,
+            backlog: 100,
+        }
     }
 }
 
@@ -101,7 +112,7 @@ impl Builder {
 
     /// Adds a command, or replaces the built-in one of that name.
     pub fn command(mut self, command: Command) -> Self {
-        self.commands.push(command);
+        self.settings.commands.push(command);
         self
     }
 
@@ -195,7 +206,11 @@ impl Builder {
 
     /// Tells the times of files in GMT, else in local time. Default: true.
     pub fn use_gmt_times(mut self, gmt: bool) -> Self {
-        let zone = if gmt { Zone::Utc } else { Zone::Local(local_time::utc_offset) };
+        let zone = if gmt {
+            Zone::Utc
+        } else {
+            Zone::Local(local_time::utc_offset)
+        };
         self.settings.config.zone = zone;
         self
     }
@@ -259,15 +274,24 @@ impl Builder {
         let shown = format!("{addresses:?}").replace('"', "");
         let bind_error = |address: String| move |source| Error::Bind { address, source };
         let mut last = io::Error::new(io::ErrorKind::NotFound, "no address for this name");
-        for address in addresses.to_socket_addrs().map_err(bind_error(shown.clone()))? {
-            let options =
-                ListenOptions { backlog: self.backlog, reuse_addr: true, ..Default::default() };
+        for address in addresses
+            .to_socket_addrs()
+            .map_err(bind_error(shown.clone()))?
+        {
+            let options = ListenOptions {
+                backlog: self.backlog,
+                reuse_addr: true,
+                ..Default::default()
+            };
             match Listener::bind(address, options) {
                 Ok(listener) => return self.on(listener),
                 Err(error) => last = error,
             }
         }
-        Err(Error::Bind { address: shown, source: last })
+        Err(Error::Bind {
+            address: shown,
+            source: last,
+        })
     }
 
     /// Uses a socket that listens already.
@@ -277,14 +301,17 @@ impl Builder {
     /// [`Error::Bind`] when it cannot be used, [`Error::Config`] for settings that cannot be.
     pub fn listener(self, listener: TcpListener) -> Result<FtpServer, Error> {
         let listener = Listener::from_std(listener);
-        let unusable = |source| Error::Bind { address: "the given socket".to_owned(), source };
+        let unusable = |source| Error::Bind {
+            address: "the given socket".to_owned(),
+            source,
+        };
         self.on(listener.map_err(unusable)?)
     }
 
     fn on(mut self, listener: Listener) -> Result<FtpServer, Error> {
-        for command in self.commands {
+        for (index, command) in self.settings.commands.iter().enumerate() {
             command.check().map_err(Error::Config)?;
-            self.settings.config.commands.add(command);
+            self.settings.table.add(command.row(index));
         }
         if let Some(ports) = &self.settings.config.passive_ports {
             if ports.is_empty() || *ports.start() == 0 {
@@ -292,7 +319,13 @@ impl Builder {
                 return Err(Error::Config(text.to_owned()));
             }
         }
-        let address = listener.local_addr().map_err(Error::system("ask for the address"))?;
-        Ok(FtpServer { listener, address, settings: self.settings })
+        let address = listener
+            .local_addr()
+            .map_err(Error::system("ask for the address"))?;
+        Ok(FtpServer {
+            listener,
+            address,
+            settings: self.settings,
+        })
     }
 }

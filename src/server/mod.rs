@@ -64,7 +64,9 @@ impl FtpServer {
         self.settings.log_start(self.address);
         let signals = self.settings.handle_signals;
         self.mount(&mut reactor, signals)?;
-        reactor.run().map_err(Error::system("go on with the event loop"))
+        reactor
+            .run()
+            .map_err(Error::system("go on with the event loop"))
     }
 
     /// Serves on a thread of its own until the handle is dropped: for tests of FTP clients, and for
@@ -102,14 +104,17 @@ impl FtpServer {
             doing: "start the event loop",
             source: io::Error::other("its thread ended"),
         })??;
-        Ok(ServerHandle { address, reactor, thread: Some(thread) })
+        Ok(ServerHandle {
+            address,
+            reactor,
+            thread: Some(thread),
+        })
     }
 
     fn mount(self, reactor: &mut Reactor, signals: bool) -> Result<(), Error> {
         // Writing over a limit on file sizes is an error like another, not the end of the process.
         #[cfg(unix)]
-        ignore_signals(&[libc::SIGPIPE, libc::SIGXFSZ])
-            .map_err(Error::system("ignore signals"))?;
+        ignore_signals(&[libc::SIGPIPE, libc::SIGXFSZ]).map_err(Error::system("ignore signals"))?;
         let watched: &[i32] = match signals {
             #[cfg(unix)]
             true => &[libc::SIGTERM, libc::SIGINT],
@@ -118,7 +123,9 @@ impl FtpServer {
         let acceptor = Acceptor::new(self.listener, self.settings.into_service());
         let key = reactor.spawn(Box::new(acceptor));
         if !watched.is_empty() {
-            reactor.watch_signals(key, watched).map_err(Error::system("watch signals"))?;
+            reactor
+                .watch_signals(key, watched)
+                .map_err(Error::system("watch signals"))?;
         }
         Ok(())
     }

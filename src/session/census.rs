@@ -25,13 +25,20 @@ impl Census {
     /// A limit of 0 is none.
     pub(crate) fn new(limit: usize) -> Arc<Census> {
         let clients = Mutex::default();
-        Arc::new(Census { limit, count: AtomicUsize::new(0), clients })
+        Arc::new(Census {
+            limit,
+            count: AtomicUsize::new(0),
+            clients,
+        })
     }
 
     /// Counts one connection in, whatever the limit.
     pub(crate) fn count_in(self: &Arc<Self>) -> Counted {
         self.count.fetch_add(1, Ordering::Relaxed);
-        Counted { census: Arc::clone(self), client: None }
+        Counted {
+            census: Arc::clone(self),
+            client: None,
+        }
     }
 
     /// Counts in a client's control connection.

@@ -10,11 +10,12 @@ use ftpdlib_reactor::{Context, Interest, TcpStream, connect, finish_connect};
 use log::Level;
 
 use super::census::Census;
-use super::client::{Core, DATA, Note, TAG_ACCEPT, TAG_PAUSE, TAG_STALL};
+use super::core::{Core, Note};
 use super::dtp::{self, Arrival, Dtp};
 use super::flow::{Flow, Manner, Turn};
 use super::interpreter::{Input, Progress, Verdict};
 use super::job::{Outcome, Source};
+use super::slot::{DATA, TAG_ACCEPT, TAG_PAUSE, TAG_STALL};
 use crate::fs::File;
 use crate::stream::Stream;
 
@@ -86,12 +87,18 @@ impl Core {
                 Ok(Arrival::Stranger(peer)) => self.inputs.push_back(Input::DataRejected(peer)),
                 Ok(Arrival::Nobody) => return,
                 Ok(Arrival::Exhausted) => {
-                    self.log(Level::Warn, "out of file descriptors; a data connection waits");
+                    self.log(
+                        Level::Warn,
+                        "out of file descriptors; a data connection waits",
+                    );
                     self.arm(cx, TAG_ACCEPT, ACCEPT_AGAIN);
                     return;
                 }
                 Err(error) => {
-                    self.log(Level::Error, &format!("cannot accept a data connection: {error}"));
+                    self.log(
+                        Level::Error,
+                        &format!("cannot accept a data connection: {error}"),
+                    );
                     return;
                 }
             }
@@ -102,7 +109,11 @@ impl Core {
     fn adopt(&mut self, socket: TcpStream) {
         if let Dtp::Listening { counted, .. } = mem::take(&mut self.dtp) {
             let stream = Stream::new(socket, self.service.config.tcp_no_delay);
-            self.dtp = Dtp::Open { stream, flow: None, _counted: counted };
+            self.dtp = Dtp::Open {
+                stream,
+                flow: None,
+                _counted: counted,
+            };
         }
     }
 
@@ -110,7 +121,11 @@ impl Core {
     fn open(&mut self) {
         if let Dtp::Connecting { socket, counted } = mem::take(&mut self.dtp) {
             let stream = Stream::connected(socket, self.service.config.tcp_no_delay);
-            self.dtp = Dtp::Open { stream, flow: None, _counted: counted };
+            self.dtp = Dtp::Open {
+                stream,
+                flow: None,
+                _counted: counted,
+            };
         }
     }
 
@@ -123,7 +138,11 @@ impl Core {
         offset: u64,
     ) {
         let config = &self.service.config;
-        let manner = Manner { ascii, slow, limit: config.write_limit };
+        let manner = Manner {
+            ascii,
+            slow,
+            limit: config.write_limit,
+        };
         let sendfile = config.use_sendfile.then_some(offset);
         let flow = Flow::send(source, sendfile, &manner, cx.now());
         self.begin(cx, flow);
@@ -136,7 +155,11 @@ impl Core {
         ascii: bool,
         slow: bool,
     ) {
-        let manner = Manner { ascii, slow, limit: self.service.config.read_limit };
+        let manner = Manner {
+            ascii,
+            slow,
+            limit: self.service.config.read_limit,
+        };
         let flow = Flow::receive(file, &manner, cx.now());
         self.begin(cx, flow);
     }
@@ -145,7 +168,9 @@ impl Core {
         let now = cx.now();
         let Dtp::Open { flow, .. } = &mut self.dtp else {
             // The connection was lost in the meantime.
-            return self.inputs.push_back(Input::Ended(new.end(Verdict::Disconnected, now)));
+            return self
+                .inputs
+                .push_back(Input::Ended(new.end(Verdict::Disconnected, now)));
         };
         *flow = Some(new);
         self.flow_number = self.flow_number.wrapping_add(1);
@@ -159,7 +184,14 @@ impl Core {
         if cx.is_asleep(DATA) {
             return;
         }
-        let Dtp::Open { stream, flow: Some(flow), .. } = &mut self.dtp else { return };
+        let Dtp::Open {
+            stream,
+            flow: Some(flow),
+            ..
+        } = &mut self.dtp
+        else {
+            return;
+        };
         match flow.turn(stream, cx.scratch(), now) {
             Turn::Again => cx.again(DATA),
             Turn::Blocked => {
@@ -187,7 +219,10 @@ impl Core {
         if number != self.flow_number {
             return;
         }
-        if let Dtp::Open { flow: Some(flow), .. } = &mut self.dtp {
+        if let Dtp::Open {
+            flow: Some(flow), ..
+        } = &mut self.dtp
+        {
             if let Some(verdict) = flow.job_done(outcome, cx.now()) {
                 self.end_flow(verdict, cx.now());
             }
@@ -198,8 +233,18 @@ impl Core {
         match (tag, &mut self.dtp) {
             (TAG_ACCEPT, Dtp::Listening { .. }) => self.accept(cx),
             // The channel wakes, and with it the flow goes on.
-            (TAG_PAUSE, Dtp::Open { flow: Some(flow), .. }) => flow.wake(),
-            (TAG_STALL, Dtp::Open { flow: Some(flow), .. }) => {
+            (
+                TAG_PAUSE,
+                Dtp::Open {
+                    flow: Some(flow), ..
+                },
+            ) => flow.wake(),
+            (
+                TAG_STALL,
+                Dtp::Open {
+                    flow: Some(flow), ..
+                },
+            ) => {
                 let timeout = self.service.config.data_timeout;
                 let stalled = flow.stalled_for(cx.now());
                 if stalled >= timeout && !flow.is_away() {
@@ -224,14 +269,19 @@ impl Core {
 
     /// Closes the data connection, then tells (RFC 959, 3.3: the reply follows the close).
     fn end_flow(&mut self, verdict: Verdict, now: Instant) {
-        if let Dtp::Open { flow: Some(flow), .. } = mem::take(&mut self.dtp) {
+        if let Dtp::Open {
+            flow: Some(flow), ..
+        } = mem::take(&mut self.dtp)
+        {
             self.inputs.push_back(Input::Ended(flow.end(verdict, now)));
         }
     }
 
     pub(super) fn progress(&self, now: Instant) -> Progress {
         match &self.dtp {
-            Dtp::Open { flow: Some(flow), .. } => flow.progress(now),
+            Dtp::Open {
+                flow: Some(flow), ..
+            } => flow.progress(now),
             _ => Progress::default(),
         }
     }

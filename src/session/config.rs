@@ -6,7 +6,6 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::table::Table;
 use crate::auth::{Authorizer, DummyAuthorizer};
 use crate::proto::calendar::Zone;
 use crate::proto::encoding::Encoding;
@@ -16,7 +15,6 @@ use crate::proto::encoding::Encoding;
 pub(crate) struct Config {
     pub(crate) authorizer: Arc<dyn Authorizer>,
     pub(crate) banner: String,
-    pub(crate) commands: Table,
     pub(crate) encoding: Encoding,
     /// Of the times in listings and of MDTM.
     pub(crate) zone: Zone,
@@ -44,7 +42,6 @@ impl Default for Config {
         Config {
             authorizer: Arc::new(DummyAuthorizer::new()),
             banner: format!("ftpdlib {} ready.", env!("CARGO_PKG_VERSION")),
-            commands: Table::default(),
             encoding: Encoding::Utf8,
             zone: Zone::Utc,
             use_sendfile: true,

@@ -7,7 +7,7 @@ use std::io;
 
 use ftpdlib_reactor::Context;
 
-use super::client::CONTROL;
+use super::slot::CONTROL;
 use crate::proto::line::{Line, LineSplitter};
 use crate::proto::reply::Reply;
 use crate::stream::{Stream, Wants};
@@ -47,7 +47,10 @@ impl Control {
     }
 
     fn wants(&self) -> Wants {
-        Wants { read: true, write: self.wants_write }
+        Wants {
+            read: true,
+            write: self.wants_write,
+        }
     }
 
     /// The event loop says that there may be something to read.

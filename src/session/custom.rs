@@ -3,11 +3,10 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::io;
-use std::sync::Arc;
 
 use super::handler::Session;
 use super::interpreter::error_reply;
-use super::table::{Row, Run};
+use super::interpreter::table::{Row, Run};
 use crate::proto::command::Arg;
 use crate::proto::path::VirtualPath;
 use crate::proto::perm::Perm;
@@ -119,16 +118,15 @@ impl Command {
     pub(crate) fn check(&self) -> Result<(), String> {
         let word = self.name.strip_prefix("SITE ").unwrap_or(&self.name);
         if word.is_empty() || !word.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-            return Err(format!("command name {:?} is not one word of letters and digits", self.name));
+            return Err(format!(
+                "command name {:?} is not one word of letters and digits",
+                self.name
+            ));
         }
         match self.action {
             Action::None => Err(format!("command {} has nothing to run", self.name)),
             _ => Ok(()),
         }
-    }
-
-    pub(crate) fn takes_path(&self) -> bool {
-        matches!(self.action, Action::Path(_))
     }
 
     pub(crate) fn call(
@@ -145,7 +143,8 @@ impl Command {
         answer.unwrap_or_else(|reply| reply)
     }
 
-    pub(crate) fn into_row(self) -> Row {
+    /// Its row, as the command at `index` of the server's.
+    pub(crate) fn row(&self, index: usize) -> Row {
         Row {
             name: Cow::Owned(self.name.clone()),
             perm: self.perm,
@@ -154,14 +153,20 @@ impl Command {
             help: Cow::Owned(self.help.clone()),
             feat: None,
             logged: true,
-            run: Run::Custom(Arc::new(self)),
+            run: Run::Custom {
+                index,
+                takes_path: matches!(self.action, Action::Path(_)),
+            },
         }
     }
 }
 
 impl fmt::Debug for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Command").field("name", &self.name).field("perm", &self.perm).finish()
+        f.debug_struct("Command")
+            .field("name", &self.name)
+            .field("perm", &self.perm)
+            .finish()
     }
 }
 

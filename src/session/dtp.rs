@@ -10,8 +10,8 @@ use ftpdlib_reactor::{Accepted, Context, Interest, ListenOptions, Listener, TcpS
 use log::Level;
 
 use super::census::Counted;
-use super::client::DATA;
 use super::flow::Flow;
+use super::slot::DATA;
 use crate::stream::Stream;
 
 /// Connections that may wait at a passive socket; one is taken.
@@ -22,11 +22,18 @@ pub(super) enum Dtp {
     #[default]
     Idle,
     /// After PASV or EPSV.
-    Listening { listener: Listener, counted: Counted },
+    Listening {
+        listener: Listener,
+        counted: Counted,
+    },
     /// After PORT or EPRT.
     Connecting { socket: TcpStream, counted: Counted },
     /// The connection, and what flows over it once there is a transfer.
-    Open { stream: Stream, flow: Option<Flow>, _counted: Counted },
+    Open {
+        stream: Stream,
+        flow: Option<Flow>,
+        _counted: Counted,
+    },
 }
 
 /// What a passive socket had.
@@ -47,7 +54,11 @@ pub(super) fn listen(
     range: Option<&RangeInclusive<u16>>,
     log: impl Fn(Level, &str),
 ) -> io::Result<Listener> {
-    let options = ListenOptions { backlog: BACKLOG, reuse_addr: true, ..ListenOptions::default() };
+    let options = ListenOptions {
+        backlog: BACKLOG,
+        reuse_addr: true,
+        ..ListenOptions::default()
+    };
     let any = || Listener::bind(SocketAddr::new(ip, 0), options.clone());
     let mut listener = match range {
         None => any()?,
@@ -69,11 +80,16 @@ pub(super) fn listen(
 
 /// Every port of the range once, from a random one on, in steps that a client cannot foresee.
 fn shuffled(range: &RangeInclusive<u16>) -> impl Iterator<Item = u16> + use<> {
-    let (first, count) = (u32::from(*range.start()), u32::from(range.end() - range.start()) + 1);
+    let (first, count) = (
+        u32::from(*range.start()),
+        u32::from(range.end() - range.start()) + 1,
+    );
     let random = RandomState::new().build_hasher().finish();
     let start = (random >> 32) as u32 % count;
     // A step that shares no factor with the count visits every port.
-    let step = (random as u32 % count..count).chain(1..).find(|&step| gcd(step, count) == 1);
+    let step = (random as u32 % count..count)
+        .chain(1..)
+        .find(|&step| gcd(step, count) == 1);
     let step = step.unwrap_or(1);
     (0..count).map(move |turn| {
         let offset = (u64::from(start) + u64::from(turn) * u64::from(step)) % u64::from(count);
@@ -86,7 +102,10 @@ fn gcd(a: u32, b: u32) -> u32 {
 }
 
 /// Takes one connection from the passive socket.
-pub(super) fn accept(listener: &mut Listener, admits: impl Fn(IpAddr) -> bool) -> io::Result<Arrival> {
+pub(super) fn accept(
+    listener: &mut Listener,
+    admits: impl Fn(IpAddr) -> bool,
+) -> io::Result<Arrival> {
     Ok(match listener.accept()? {
         Accepted::Stream(socket, peer) if admits(peer.ip()) => Arrival::Client(socket),
         Accepted::Stream(_, peer) => Arrival::Stranger(peer),
@@ -110,8 +129,9 @@ mod tests {
 
     #[test]
     fn the_first_port_is_not_always_the_same() {
-        let firsts: std::collections::HashSet<u16> =
-            (0..64).filter_map(|_| shuffled(&(50000..=59999)).next()).collect();
+        let firsts: std::collections::HashSet<u16> = (0..64)
+            .filter_map(|_| shuffled(&(50000..=59999)).next())
+            .collect();
         assert!(firsts.len() > 8, "{firsts:?}");
     }
 }

@@ -80,7 +80,12 @@ pub(super) struct Manner {
 
 impl Flow {
     /// From a source; `sendfile` is the offset to begin at, where the system call may be used.
-    pub(super) fn send(source: Source, sendfile: Option<u64>, manner: &Manner, now: Instant) -> Flow {
+    pub(super) fn send(
+        source: Source,
+        sendfile: Option<u64>,
+        manner: &Manner,
+        now: Instant,
+    ) -> Flow {
         let plain = !manner.ascii && !manner.slow && manner.limit == 0;
         let side = Side::Send {
             sendfile: sendfile.filter(|_| plain && has_descriptor(&source)),
@@ -96,7 +101,15 @@ impl Flow {
     /// Into a file.
     pub(super) fn receive(file: Box<dyn File>, manner: &Manner, now: Instant) -> Flow {
         let ascii = manner.ascii.then(FromNetwork::default);
-        Flow::new(Side::Receive { file: Some(file), ascii, buffer: Vec::new() }, manner, now)
+        Flow::new(
+            Side::Receive {
+                file: Some(file),
+                ascii,
+                buffer: Vec::new(),
+            },
+            manner,
+            now,
+        )
     }
 
     fn new(side: Side, manner: &Manner, now: Instant) -> Flow {
@@ -122,11 +135,17 @@ impl Flow {
 
     pub(super) fn wants(&self) -> Wants {
         let receive = matches!(self.side, Side::Receive { .. });
-        Wants { read: receive, write: !receive }
+        Wants {
+            read: receive,
+            write: !receive,
+        }
     }
 
     pub(super) fn progress(&self, now: Instant) -> Progress {
-        Progress { elapsed: now.duration_since(self.started), ..self.progress }
+        Progress {
+            elapsed: now.duration_since(self.started),
+            ..self.progress
+        }
     }
 
     /// How long no byte has moved.
@@ -135,19 +154,28 @@ impl Flow {
     }
 
     pub(super) fn end(self, verdict: Verdict, now: Instant) -> End {
-        End { verdict, progress: self.progress(now) }
+        End {
+            verdict,
+            progress: self.progress(now),
+        }
     }
 
     /// Whether a worker thread has the source or the file.
     pub(super) fn is_away(&self) -> bool {
-        matches!(self.side, Side::Send { source: None, .. } | Side::Receive { file: None, .. })
+        matches!(
+            self.side,
+            Side::Send { source: None, .. } | Side::Receive { file: None, .. }
+        )
     }
 
     /// Moves what can be moved now.
     pub(super) fn turn(&mut self, stream: &mut Stream, scratch: &mut [u8], now: Instant) -> Turn {
         let mut budget = BUDGET;
         for _ in 0..MAX_CALLS {
-            let chunk = self.throttle.as_ref().map_or(budget, |throttle| throttle.chunk().min(budget));
+            let chunk = self
+                .throttle
+                .as_ref()
+                .map_or(budget, |throttle| throttle.chunk().min(budget));
             let before = self.progress;
             let turn = match self.side {
                 Side::Send { .. } => self.send_some(stream, scratch, chunk),
@@ -162,7 +190,10 @@ impl Flow {
             if let Some(turn) = turn {
                 return turn;
             }
-            let pause = self.throttle.as_mut().and_then(|throttle| throttle.used(moved, now));
+            let pause = self
+                .throttle
+                .as_mut()
+                .and_then(|throttle| throttle.used(moved, now));
             if let Some(pause) = pause {
                 return Turn::Pause(pause);
             }
@@ -175,7 +206,15 @@ impl Flow {
 
     /// One step of a download; `None` to go on.
     fn send_some(&mut self, stream: &mut Stream, scratch: &mut [u8], max: usize) -> Option<Turn> {
-        let Side::Send { source, more, ascii, sendfile, unsent, sent } = &mut self.side else {
+        let Side::Send {
+            source,
+            more,
+            ascii,
+            sendfile,
+            unsent,
+            sent,
+        } = &mut self.side
+        else {
             return None;
         };
         if *sent < unsent.len() {
@@ -249,11 +288,23 @@ impl Flow {
     }
 
     /// One step of an upload; `None` to go on.
-    fn receive_some(&mut self, stream: &mut Stream, scratch: &mut [u8], max: usize) -> Option<Turn> {
-        let Side::Receive { file, ascii, buffer } = &mut self.side else {
+    fn receive_some(
+        &mut self,
+        stream: &mut Stream,
+        scratch: &mut [u8],
+        max: usize,
+    ) -> Option<Turn> {
+        let Side::Receive {
+            file,
+            ascii,
+            buffer,
+        } = &mut self.side
+        else {
             return None;
         };
-        let Some(open) = file else { return Some(Turn::Blocked) };
+        let Some(open) = file else {
+            return Some(Turn::Blocked);
+        };
         let count = match stream.read(&mut scratch[..max]) {
             Ok(count) => count,
             Err(error) => return Some(interrupted(&error)),
@@ -289,7 +340,9 @@ impl Flow {
             return None;
         }
         let closed = file.take().map_or(Ok(()), |file| file.close());
-        Some(Turn::Ended(closed.map_or_else(Verdict::File, |()| Verdict::Complete)))
+        Some(Turn::Ended(
+            closed.map_or_else(Verdict::File, |()| Verdict::Complete),
+        ))
     }
 
     /// A worker thread gives back what it had; `Some` when that ends the flow.
@@ -297,7 +350,14 @@ impl Flow {
         self.moved = now;
         match (&mut self.side, outcome) {
             (
-                Side::Send { source, more, ascii, unsent, sent, .. },
+                Side::Send {
+                    source,
+                    more,
+                    ascii,
+                    unsent,
+                    sent,
+                    ..
+                },
                 Outcome::Filled(back, bytes, result),
             ) => {
                 *source = Some(back);
@@ -342,7 +402,8 @@ fn is_disconnect(error: &io::Error) -> bool {
 
 #[cfg(unix)]
 fn has_descriptor(source: &Source) -> bool {
-    crate::sys::sendfile::SUPPORTED && matches!(source, Source::File(file) if file.as_fd().is_some())
+    crate::sys::sendfile::SUPPORTED
+        && matches!(source, Source::File(file) if file.as_fd().is_some())
 }
 
 #[cfg(not(unix))]
@@ -351,7 +412,12 @@ fn has_descriptor(_: &Source) -> bool {
 }
 
 #[cfg(unix)]
-fn send_file(stream: &mut Stream, file: &dyn File, offset: &mut u64, max: usize) -> io::Result<usize> {
+fn send_file(
+    stream: &mut Stream,
+    file: &dyn File,
+    offset: &mut u64,
+    max: usize,
+) -> io::Result<usize> {
     match file.as_fd() {
         Some(descriptor) => stream.send_file(descriptor, offset, max),
         None => Err(io::ErrorKind::Unsupported.into()),

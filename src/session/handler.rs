@@ -1,15 +1,16 @@
 //! What a library user hooks into: the callbacks of a [`Handler`], and the [`Session`] they get.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use ftpdlib_reactor::{Context, Sleeping, TimerId};
 use log::Level;
 
-use super::client::{CONTROL, Core, TAG_HANDLER};
+use super::core::Core;
 use super::logging;
+use super::slot::{CONTROL, TAG_HANDLER};
+use super::transferred::Transferred;
 use crate::auth::{Account, Password};
 use crate::fs::FileSystem;
 use crate::proto::command::CommandLine;
@@ -94,48 +95,6 @@ pub enum Verdict {
     Run,
     /// It does not, and this is its reply.
     Refuse(Reply),
-}
-
-/// A file that was sent or received, or was to be.
-#[derive(Debug, Clone)]
-pub struct Transferred {
-    pub(crate) command: &'static str,
-    pub(crate) path: VirtualPath,
-    pub(crate) real_path: PathBuf,
-    pub(crate) bytes: u64,
-    pub(crate) elapsed: Duration,
-}
-
-impl Transferred {
-    /// RETR, STOR, APPE or STOU.
-    pub fn command(&self) -> &str {
-        self.command
-    }
-
-    /// The path as the client sees it.
-    pub fn path(&self) -> &VirtualPath {
-        &self.path
-    }
-
-    /// The path on the disk; empty where the user's file system has no disk below.
-    pub fn real_path(&self) -> &Path {
-        &self.real_path
-    }
-
-    /// Bytes that went over the data connection.
-    pub fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
-    /// How long the data connection took.
-    pub fn elapsed(&self) -> Duration {
-        self.elapsed
-    }
-
-    /// [`elapsed`](Self::elapsed) in seconds.
-    pub fn seconds(&self) -> f64 {
-        self.elapsed.as_secs_f64()
-    }
 }
 
 /// One client's session, as a callback may use it.

@@ -36,24 +36,47 @@ pub(crate) enum Job {
 #[derive(Debug)]
 pub(crate) enum Files {
     /// The facts of a path; links are followed or not.
-    Metadata { path: VirtualPath, follow: bool },
+    Metadata {
+        path: VirtualPath,
+        follow: bool,
+    },
     CreateDir(VirtualPath),
     RemoveDir(VirtualPath),
     RemoveFile(VirtualPath),
-    Rename { from: VirtualPath, to: VirtualPath },
+    Rename {
+        from: VirtualPath,
+        to: VirtualPath,
+    },
     SetMode(VirtualPath, u32),
     /// Answers with the new facts.
     SetModified(VirtualPath, i64),
     /// RETR, from an offset.
-    OpenRead { path: VirtualPath, rest: u64 },
+    OpenRead {
+        path: VirtualPath,
+        rest: u64,
+    },
     /// Whether a STOR could work, found out without changing anything.
-    CheckStore { path: VirtualPath, mode: OpenMode, rest: u64 },
+    CheckStore {
+        path: VirtualPath,
+        mode: OpenMode,
+        rest: u64,
+    },
     /// A name that no file has, for STOU.
-    UniqueName { dir: VirtualPath, prefix: Vec<u8> },
+    UniqueName {
+        dir: VirtualPath,
+        prefix: Vec<u8>,
+    },
     /// STOR, APPE, STOU once data can flow.
-    OpenWrite { path: VirtualPath, mode: OpenMode, rest: u64 },
+    OpenWrite {
+        path: VirtualPath,
+        mode: OpenMode,
+        rest: u64,
+    },
     /// LIST, NLST, MLSD, STAT.
-    OpenListing { path: VirtualPath, format: Format },
+    OpenListing {
+        path: VirtualPath,
+        format: Format,
+    },
 }
 
 /// What became of a [`Job`].
@@ -78,7 +101,10 @@ pub(crate) enum Outcome {
 pub(crate) enum OpenError {
     Io(io::Error),
     /// REST names an offset behind the file's end.
-    Offset { rest: u64, size: u64 },
+    Offset {
+        rest: u64,
+        size: u64,
+    },
 }
 
 impl From<io::Error> for OpenError {
@@ -156,16 +182,18 @@ impl Files {
     fn run(self, fs: Arc<dyn FileSystem>) -> Outcome {
         match self {
             Files::Metadata { path, follow: true } => Outcome::Metadata(fs.metadata(&path)),
-            Files::Metadata { path, follow: false } => {
-                Outcome::Metadata(fs.symlink_metadata(&path))
-            }
+            Files::Metadata {
+                path,
+                follow: false,
+            } => Outcome::Metadata(fs.symlink_metadata(&path)),
             Files::CreateDir(path) => Outcome::Done(fs.create_dir(&path)),
             Files::RemoveDir(path) => Outcome::Done(fs.remove_dir(&path)),
             Files::RemoveFile(path) => Outcome::Done(fs.remove_file(&path)),
             Files::Rename { from, to } => Outcome::Done(fs.rename(&from, &to)),
             Files::SetMode(path, mode) => Outcome::Done(fs.set_mode(&path, mode)),
             Files::SetModified(path, seconds) => Outcome::Metadata(
-                fs.set_modified(&path, seconds).and_then(|()| fs.metadata(&path)),
+                fs.set_modified(&path, seconds)
+                    .and_then(|()| fs.metadata(&path)),
             ),
             Files::OpenRead { path, rest } => {
                 Outcome::File(open_at(&*fs, &path, OpenMode::Read, rest))
@@ -212,7 +240,10 @@ fn check_store(
             Err(io::Error::new(io::ErrorKind::IsADirectory, "Is a directory").into())
         }
         Ok(meta) if !meta.is_file() => Err(io::Error::other("Not a regular file").into()),
-        Ok(meta) if rest > meta.size => Err(OpenError::Offset { rest, size: meta.size }),
+        Ok(meta) if rest > meta.size => Err(OpenError::Offset {
+            rest,
+            size: meta.size,
+        }),
         Ok(_) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound && mode != OpenMode::Resume => {
             let parent = path.parent().unwrap_or_else(VirtualPath::root);

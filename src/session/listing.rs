@@ -12,10 +12,10 @@ use std::time::SystemTime;
 use crate::fs::{Directory, FileSystem, Metadata};
 use crate::proto::calendar::Zone;
 use crate::proto::encoding::Encoding;
+use crate::proto::list;
 use crate::proto::mlsx::{self, Facts};
 use crate::proto::path::VirtualPath;
 use crate::proto::perm::Perm;
-use crate::proto::list;
 
 /// Names that are read, sorted and formatted at once on the loop; more go to a worker thread.
 const BATCH: usize = 256;
@@ -78,12 +78,18 @@ impl Listing {
             unread = directory.read_names(BATCH, &mut names)?;
             Entries::Directory(directory)
         } else if matches!(format.style, Style::Mlsd { .. }) {
-            return Err(io::Error::new(io::ErrorKind::NotADirectory, "No such directory"));
+            return Err(io::Error::new(
+                io::ErrorKind::NotADirectory,
+                "No such directory",
+            ));
         } else {
             let parent = path.parent().unwrap_or_else(VirtualPath::root);
             let name = path.file_name().unwrap_or_default().to_vec();
             let meta = fs.symlink_metadata(path)?;
-            let target = fs.read_dir(&parent).and_then(|mut dir| dir.read_link(&name)).ok();
+            let target = fs
+                .read_dir(&parent)
+                .and_then(|mut dir| dir.read_link(&name))
+                .ok();
             names.push(name);
             Entries::One(meta, target)
         };
@@ -91,7 +97,17 @@ impl Listing {
         let (owners, groups) = Default::default();
         let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let now = since_1970.map_or(0, |since| since.as_secs() as i64);
-        Ok(Listing { fs, format, entries, now, names, next: 0, unread, owners, groups })
+        Ok(Listing {
+            fs,
+            format,
+            entries,
+            now,
+            names,
+            next: 0,
+            unread,
+            owners,
+            groups,
+        })
     }
 
     /// Whether [`fill`](Listing::fill) may take long.
@@ -121,11 +137,21 @@ impl Listing {
 
     /// One entry. An entry that vanished meanwhile, or may not be looked at, is left out.
     fn line(&mut self, out: &mut Vec<u8>, name: &[u8]) {
-        let Format { style, zone, encoding } = self.format;
+        let Format {
+            style,
+            zone,
+            encoding,
+        } = self.format;
         let shown = encoding.encode(name);
         match style {
             Style::Nlst => {
-                out.extend(shown.iter().map(|&byte| if matches!(byte, b'\r' | b'\n') { b'?' } else { byte }));
+                out.extend(shown.iter().map(|&byte| {
+                    if matches!(byte, b'\r' | b'\n') {
+                        b'?'
+                    } else {
+                        byte
+                    }
+                }));
                 out.extend_from_slice(b"\r\n");
             }
             Style::Mlsd { facts, perm } => {
@@ -134,7 +160,9 @@ impl Listing {
                 }
             }
             Style::List => {
-                let Some(meta) = self.entries.facts(name, false) else { return };
+                let Some(meta) = self.entries.facts(name, false) else {
+                    return;
+                };
                 let target = self.entries.target(name, &meta);
                 let target = target.as_deref().map(|target| encoding.encode(target));
                 let (fs, owners, groups) = (&self.fs, &mut self.owners, &mut self.groups);
@@ -176,6 +204,12 @@ impl Entries {
 }
 
 /// The name of an id; the file system is asked once a listing.
-fn cached(names: &mut HashMap<u32, Box<str>>, id: u32, ask: impl FnOnce(u32) -> Option<String>) -> &str {
-    names.entry(id).or_insert_with(|| ask(id).unwrap_or_else(|| id.to_string()).into())
+fn cached(
+    names: &mut HashMap<u32, Box<str>>,
+    id: u32,
+    ask: impl FnOnce(u32) -> Option<String>,
+) -> &str {
+    names
+        .entry(id)
+        .or_insert_with(|| ask(id).unwrap_or_else(|| id.to_string()).into())
 }

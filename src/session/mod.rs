@@ -14,6 +14,7 @@ mod channel;
 pub(crate) mod client;
 pub(crate) mod config;
 mod control;
+mod core;
 pub(crate) mod custom;
 mod dtp;
 mod flow;
@@ -23,19 +24,26 @@ mod job;
 mod listing;
 pub(crate) mod logging;
 mod pool;
-mod table;
+mod slot;
+pub(crate) mod transferred;
 
 use std::sync::Arc;
 
-pub(crate) use self::client::{Client, Note};
-pub(crate) use self::config::Config;
-pub(crate) use self::pool::Pool;
 use self::census::Census;
+pub(crate) use self::client::Client;
+pub(crate) use self::config::Config;
+pub(crate) use self::core::Note;
+use self::custom::Command;
 use self::handler::Factory;
+pub(crate) use self::interpreter::table::Table;
+pub(crate) use self::pool::Pool;
 
 /// What all sessions of a server share.
 pub(crate) struct Service {
     pub(crate) config: Arc<Config>,
+    /// The built-in commands' rows and those of the user's commands.
+    pub(crate) table: Table,
+    pub(crate) commands: Vec<Command>,
     pub(crate) handlers: Factory,
     pub(crate) pool: Pool,
     pub(crate) census: Arc<Census>,

@@ -51,7 +51,9 @@ impl Pool {
             return Ok(());
         }
         let shared = Arc::clone(&self.0);
-        let started = thread::Builder::new().name("ftpdlib-job".into()).spawn(move || work(&shared));
+        let started = thread::Builder::new()
+            .name("ftpdlib-job".into())
+            .spawn(move || work(&shared));
         match started {
             Ok(_) => state.threads += 1,
             Err(error) if state.threads == 0 => {
@@ -92,8 +94,10 @@ fn work(shared: &Shared) {
             break;
         }
         state.idle += 1;
-        let (woken, waited) =
-            shared.wake.wait_timeout(state, KEEP).unwrap_or_else(PoisonError::into_inner);
+        let (woken, waited) = shared
+            .wake
+            .wait_timeout(state, KEEP)
+            .unwrap_or_else(PoisonError::into_inner);
         state = woken;
         state.idle -= 1;
         if waited.timed_out() && state.tasks.is_empty() {

@@ -61,7 +61,10 @@ impl Client {
     pub(crate) fn over(stream: TcpStream) -> Client {
         patient(&stream);
         stream.set_nodelay(true).expect("a connected socket");
-        Client { stream, buffer: Vec::new() }
+        Client {
+            stream,
+            buffer: Vec::new(),
+        }
     }
 
     pub(crate) fn stream(&self) -> &TcpStream {
@@ -71,7 +74,9 @@ impl Client {
     /// Sends bytes as they are, in one write if the kernel takes them.
     #[track_caller]
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        self.stream.write_all(bytes.as_ref()).expect("the server reads");
+        self.stream
+            .write_all(bytes.as_ref())
+            .expect("the server reads");
     }
 
     /// Sends a command and waits for nothing.
@@ -83,7 +88,9 @@ impl Client {
     /// Sends one byte as urgent data (`MSG_OOB`).
     #[track_caller]
     pub(crate) fn urgent(&mut self, byte: u8) {
-        let sent = SockRef::from(&self.stream).send_out_of_band(&[byte]).expect("urgent data");
+        let sent = SockRef::from(&self.stream)
+            .send_out_of_band(&[byte])
+            .expect("urgent data");
         assert_eq!(sent, 1);
     }
 
@@ -126,13 +133,19 @@ impl Client {
     pub(crate) fn expect_replies(&mut self, codes: &[u16]) {
         for (at, &code) in codes.iter().enumerate() {
             let reply = self.reply();
-            assert_eq!(reply.code, code, "reply {at} of {codes:?} is {:?}", reply.text);
+            assert_eq!(
+                reply.code, code,
+                "reply {at} of {codes:?} is {:?}",
+                reply.text
+            );
         }
     }
 
     /// The next reply; `None` at the end of the connection.
     pub(crate) fn try_reply(&mut self) -> io::Result<Option<Reply>> {
-        let Some(mut raw) = self.read_line()? else { return Ok(None) };
+        let Some(mut raw) = self.read_line()? else {
+            return Ok(None);
+        };
         let code = code(&raw).ok_or_else(|| broken("no reply code", &raw))?;
         if raw.get(3) == Some(&b'-') {
             let last = format!("{code} ").into_bytes();
@@ -154,9 +167,16 @@ impl Client {
     fn read_line(&mut self) -> io::Result<Option<Vec<u8>>> {
         let mut searched = 0;
         loop {
-            if let Some(at) = self.buffer[searched..].iter().position(|&byte| byte == b'\n') {
+            if let Some(at) = self.buffer[searched..]
+                .iter()
+                .position(|&byte| byte == b'\n')
+            {
                 let line: Vec<u8> = self.buffer.drain(..=searched + at).collect();
-                return if line.ends_with(b"\r\n") { Ok(Some(line)) } else { Err(broken("LF", &line)) };
+                return if line.ends_with(b"\r\n") {
+                    Ok(Some(line))
+                } else {
+                    Err(broken("LF", &line))
+                };
             }
             searched = self.buffer.len();
             let mut chunk = [0; 4096];
@@ -235,7 +255,11 @@ impl Client {
         }
         let listener = self.listen();
         let addr = listener.local_addr().expect("bound");
-        let command = if mode == Mode::Port { port_command(addr) } else { eprt_command(addr) };
+        let command = if mode == Mode::Port {
+            port_command(addr)
+        } else {
+            eprt_command(addr)
+        };
         self.expect(command, 200);
         let (stream, _) = listener.accept().expect("the server connects");
         patient(&stream);
@@ -261,7 +285,11 @@ impl Client {
     pub(crate) fn started(&mut self, line: impl AsRef<[u8]>) -> Reply {
         let reply = self.cmd(line.as_ref());
         let line = String::from_utf8_lossy(line.as_ref());
-        assert!(matches!(reply.code, 125 | 150), "{line:?} was answered {:?}", reply.text);
+        assert!(
+            matches!(reply.code, 125 | 150),
+            "{line:?} was answered {:?}",
+            reply.text
+        );
         reply
     }
 
@@ -300,12 +328,7 @@ impl Client {
     }
 
     #[track_caller]
-    pub(crate) fn put_by(
-        &mut self,
-        mode: Mode,
-        line: impl AsRef<[u8]>,
-        content: impl AsRef<[u8]>,
-    ) {
+    pub(crate) fn put_by(&mut self, mode: Mode, line: impl AsRef<[u8]>, content: impl AsRef<[u8]>) {
         let mut data = self.data(mode);
         self.started(line);
         data.write_all(content.as_ref()).expect("the server reads");
@@ -321,7 +344,11 @@ impl Client {
         // The connection that was offered may stay or go, but nothing comes over it.
         data.shutdown(Shutdown::Write).ok();
         data.set_nonblocking(true).expect("a socket");
-        assert!(!matches!(data.read(&mut [0; 1]), Ok(1..)), "data after {:?}", reply.text);
+        assert!(
+            !matches!(data.read(&mut [0; 1]), Ok(1..)),
+            "data after {:?}",
+            reply.text
+        );
         reply
     }
 }
@@ -339,7 +366,9 @@ pub(crate) fn connect(addr: SocketAddr) -> TcpStream {
 pub(crate) fn connect_narrow(addr: SocketAddr) -> TcpStream {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None).expect("a socket");
     socket.set_recv_buffer_size(4096).expect("a small buffer");
-    socket.connect_timeout(&addr.into(), PATIENCE).expect("the server listens");
+    socket
+        .connect_timeout(&addr.into(), PATIENCE)
+        .expect("the server listens");
     let stream = TcpStream::from(socket);
     patient(&stream);
     stream
@@ -349,8 +378,12 @@ pub(crate) fn connect_narrow(addr: SocketAddr) -> TcpStream {
 #[track_caller]
 pub(crate) fn connect_from(source: Ipv4Addr, addr: SocketAddr) -> TcpStream {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-    socket.bind(&SocketAddr::from((source, 0)).into()).expect("a source address");
-    socket.connect_timeout(&addr.into(), PATIENCE).expect("the server listens");
+    socket
+        .bind(&SocketAddr::from((source, 0)).into())
+        .expect("a source address");
+    socket
+        .connect_timeout(&addr.into(), PATIENCE)
+        .expect("the server listens");
     let stream = TcpStream::from(socket);
     patient(&stream);
     stream
@@ -358,7 +391,9 @@ pub(crate) fn connect_from(source: Ipv4Addr, addr: SocketAddr) -> TcpStream {
 
 /// Closes so that the other side sees ECONNRESET.
 pub(crate) fn reset(stream: TcpStream) {
-    SockRef::from(&stream).set_linger(Some(Duration::ZERO)).expect("a socket");
+    SockRef::from(&stream)
+        .set_linger(Some(Duration::ZERO))
+        .expect("a socket");
 }
 
 /// The server must have ended this data connection; what came before does not matter.
@@ -376,7 +411,9 @@ pub(crate) fn expect_data_end(mut data: TcpStream) {
 }
 
 pub(crate) fn port_command(addr: SocketAddr) -> String {
-    let SocketAddr::V4(addr) = addr else { panic!("PORT knows IPv4 only") };
+    let SocketAddr::V4(addr) = addr else {
+        panic!("PORT knows IPv4 only")
+    };
     let [a, b, c, d] = addr.ip().octets();
     let [high, low] = addr.port().to_be_bytes();
     format!("PORT {a},{b},{c},{d},{high},{low}")
@@ -389,17 +426,28 @@ pub(crate) fn eprt_command(addr: SocketAddr) -> String {
 
 #[track_caller]
 pub(crate) fn parse_227(text: &str) -> SocketAddr {
-    let inner = text.split_once('(').and_then(|(_, rest)| rest.split_once(')'));
+    let inner = text
+        .split_once('(')
+        .and_then(|(_, rest)| rest.split_once(')'));
     let numbers: Vec<u8> = inner
-        .map(|(inner, _)| inner.split(',').filter_map(|number| number.parse().ok()).collect())
+        .map(|(inner, _)| {
+            inner
+                .split(',')
+                .filter_map(|number| number.parse().ok())
+                .collect()
+        })
         .unwrap_or_default();
-    let [a, b, c, d, high, low] = numbers[..] else { panic!("no address in {text:?}") };
+    let [a, b, c, d, high, low] = numbers[..] else {
+        panic!("no address in {text:?}")
+    };
     SocketAddr::from(([a, b, c, d], u16::from_be_bytes([high, low])))
 }
 
 #[track_caller]
 pub(crate) fn parse_229(text: &str) -> u16 {
-    let inner = text.split_once("(|||").and_then(|(_, rest)| rest.split_once("|)"));
+    let inner = text
+        .split_once("(|||")
+        .and_then(|(_, rest)| rest.split_once("|)"));
     inner
         .and_then(|(port, _)| port.parse().ok())
         .unwrap_or_else(|| panic!("no port in {text:?}"))
@@ -413,11 +461,18 @@ fn patient(stream: &TcpStream) {
 fn code(line: &[u8]) -> Option<u16> {
     let digits = line.get(..3)?;
     let known = digits.iter().all(u8::is_ascii_digit) && (b'1'..=b'6').contains(&digits[0]);
-    known.then(|| digits.iter().fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0')))
+    known.then(|| {
+        digits
+            .iter()
+            .fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0'))
+    })
 }
 
 fn is_reset(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
+    )
 }
 
 fn broken(what: &str, line: &[u8]) -> io::Error {

@@ -73,7 +73,9 @@ impl TestServer {
     ) -> TestServer {
         let home = tempfile::tempdir().expect("a temporary home");
         let mut users = DummyAuthorizer::new();
-        users.add_user(USER, PASSWORD, home.path(), Perm::ALL).expect("user");
+        users
+            .add_user(USER, PASSWORD, home.path(), Perm::ALL)
+            .expect("user");
         users.add_anonymous(home.path()).expect("anonymous");
         add(&mut users, home.path());
 
@@ -88,7 +90,11 @@ impl TestServer {
             .expect("a free port")
             .spawn()
             .expect("a running server");
-        TestServer { handle, home, record }
+        TestServer {
+            handle,
+            home,
+            record,
+        }
     }
 
     pub(crate) fn addr(&self) -> SocketAddr {

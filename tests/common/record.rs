@@ -16,7 +16,10 @@ pub(crate) struct Record {
 
 impl Record {
     pub(crate) fn add(&self, event: impl Into<String>) {
-        self.events.lock().expect("no test panics here").push(event.into());
+        self.events
+            .lock()
+            .expect("no test panics here")
+            .push(event.into());
         self.added.notify_all();
     }
 
@@ -38,7 +41,11 @@ impl Record {
         while !enough(&events) {
             let left = deadline.saturating_duration_since(Instant::now());
             assert!(!left.is_zero(), "waited in vain; so far: {events:?}");
-            events = self.added.wait_timeout(events, left).expect("no test panics here").0;
+            events = self
+                .added
+                .wait_timeout(events, left)
+                .expect("no test panics here")
+                .0;
         }
         events.clone()
     }
@@ -62,7 +69,8 @@ pub(crate) struct Recorder(pub(crate) std::sync::Arc<Record>);
 
 impl Recorder {
     fn file(&self, what: &str, file: &Transferred) {
-        self.0.add(format!("{what} {} {}", file.path(), file.bytes()));
+        self.0
+            .add(format!("{what} {} {}", file.path(), file.bytes()));
     }
 }
 
@@ -79,12 +87,7 @@ impl Handler for Recorder {
         self.0.add(format!("login {username}"));
     }
 
-    fn on_login_failed(
-        &mut self,
-        _session: &mut Session<'_>,
-        username: &str,
-        password: &Password,
-    ) {
+    fn on_login_failed(&mut self, _session: &mut Session<'_>, username: &str, password: &Password) {
         let password = String::from_utf8_lossy(password.as_bytes());
         self.0.add(format!("login_failed {username} {password}"));
     }

@@ -25,7 +25,10 @@ fn abor_closes_a_listener() {
     for mode in [Mode::Pasv, Mode::Epsv] {
         let addr = client.passive_address(mode);
         client.expect("ABOR", 226);
-        assert!(std::net::TcpStream::connect(addr).is_err(), "{mode:?} still listens");
+        assert!(
+            std::net::TcpStream::connect(addr).is_err(),
+            "{mode:?} still listens"
+        );
     }
     client.list("LIST");
 }
@@ -69,7 +72,9 @@ fn abor_of_a_running_download() {
     expect_data_end(data);
     client.list("LIST");
     server.record().wait_until(|events| {
-        events.iter().any(|event| event.starts_with("incomplete_sent /big "))
+        events
+            .iter()
+            .any(|event| event.starts_with("incomplete_sent /big "))
     });
 }
 
@@ -86,7 +91,10 @@ fn abor_of_a_running_upload() {
     expect_data_end(data);
     client.list("LIST");
     let events = server.record().wait_until(|events| events.len() >= 3);
-    assert!(events[2].starts_with("incomplete_received /file "), "{events:?}");
+    assert!(
+        events[2].starts_with("incomplete_received /file "),
+        "{events:?}"
+    );
 }
 
 #[test]
@@ -194,11 +202,14 @@ fn stat_tells_how_far_a_transfer_is() {
     let mut data = client.begin("RETR big");
     data.read_exact(&mut [0; 1000]).unwrap();
     let stat = client.expect("STAT", 211);
-    stat.contains("Total bytes sent: ").contains("Total bytes received: 0");
+    stat.contains("Total bytes sent: ")
+        .contains("Total bytes received: 0");
     client.expect_alive();
     std::io::copy(&mut data, &mut std::io::sink()).unwrap();
     client.expect_reply(226);
-    client.expect("STAT", 211).contains("Data connection closed");
+    client
+        .expect("STAT", 211)
+        .contains("Data connection closed");
 }
 
 #[test]
@@ -300,7 +311,9 @@ fn a_lost_control_connection_ends_the_transfer() {
     drop(client);
     expect_data_end(up);
     server.record().wait_until(|events| {
-        events.iter().any(|event| event.starts_with("incomplete_received /file "))
+        events
+            .iter()
+            .any(|event| event.starts_with("incomplete_received /file "))
     });
 
     let mut client = server.login();
@@ -308,7 +321,9 @@ fn a_lost_control_connection_ends_the_transfer() {
     drop(client);
     expect_data_end(down);
     server.record().wait_until(|events| {
-        events.iter().any(|event| event.starts_with("incomplete_sent /big "))
+        events
+            .iter()
+            .any(|event| event.starts_with("incomplete_sent /big "))
             && events.iter().filter(|event| *event == "disconnect").count() == 2
     });
 }

@@ -47,7 +47,9 @@ fn tree(server: &TestServer) {
 fn each_command_needs_its_permission() {
     let server = TestServer::users(|users, home| {
         for (at, (_, needed)) in GUARDED.iter().enumerate() {
-            users.add_user(&format!("u{at}"), "p", home, Perm::ALL - *needed).unwrap();
+            users
+                .add_user(&format!("u{at}"), "p", home, Perm::ALL - *needed)
+                .unwrap();
         }
     });
     tree(&server);
@@ -57,7 +59,11 @@ fn each_command_needs_its_permission() {
         client.expect_alive();
     }
     assert_eq!(server.read("file"), b"0123456789");
-    assert_eq!(fs::read_dir(server.home()).unwrap().count(), 2, "something was made");
+    assert_eq!(
+        fs::read_dir(server.home()).unwrap().count(),
+        2,
+        "something was made"
+    );
 }
 
 #[test]
@@ -97,8 +103,12 @@ fn overrides_hold_in_their_directory() {
             fs::create_dir_all(home.join(dir)).unwrap();
         }
         users.add_user("guest", "p", home, Perm::READ_ONLY).unwrap();
-        users.override_perm("guest", home.join("flat"), Perm::ALL, false).unwrap();
-        users.override_perm("guest", home.join("deep"), Perm::ALL, true).unwrap();
+        users
+            .override_perm("guest", home.join("flat"), Perm::ALL, false)
+            .unwrap();
+        users
+            .override_perm("guest", home.join("deep"), Perm::ALL, true)
+            .unwrap();
     });
     let mut client = server.login_as("guest", "p");
     client.put("STOR flat/file", "x");
@@ -106,7 +116,12 @@ fn overrides_hold_in_their_directory() {
     client.put("STOR deep/sub/file", "x");
     client.expect("MKD deep/sub/more", 257);
     client.put("STOR deep/sub/more/file", "x");
-    for line in ["STOR file", "STOR other/file", "STOR flat/sub/file", "MKD flat/sub/more"] {
+    for line in [
+        "STOR file",
+        "STOR other/file",
+        "STOR flat/sub/file",
+        "MKD flat/sub/more",
+    ] {
         assert_eq!(client.expect(line, 550).text, DENIED, "{line}");
     }
     // Not by a detour either.
@@ -124,7 +139,9 @@ fn an_override_can_take_away() {
         fs::create_dir_all(home.join("sealed/sub")).unwrap();
         fs::write(home.join("sealed/file"), "x").unwrap();
         users.add_user("guest", "p", home, Perm::ALL).unwrap();
-        users.override_perm("guest", home.join("sealed"), Perm::NONE, true).unwrap();
+        users
+            .override_perm("guest", home.join("sealed"), Perm::NONE, true)
+            .unwrap();
     });
     let mut client = server.login_as("guest", "p");
     for line in [
@@ -232,7 +249,11 @@ fn nothing_is_renamed_to_the_outside() {
         client.expect("RNFR file", 350);
         let reply = client.cmd(format!("RNTO {target}"));
         // `..` at the top is the top.
-        assert!(reply.code == 550 || target == "../file", "{target}: {}", reply.text);
+        assert!(
+            reply.code == 550 || target == "../file",
+            "{target}: {}",
+            reply.text
+        );
     }
     assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 1);
     assert_eq!(server.read("file"), b"mine");
@@ -264,10 +285,18 @@ fn links_inside_the_home_work() {
     server.mkdir("real/sub");
     server.write("real/sub/file", "content");
     symlink("real/sub", server.path("relative")).unwrap();
-    symlink(server.path("real").canonicalize().unwrap(), server.path("absolute")).unwrap();
+    symlink(
+        server.path("real").canonicalize().unwrap(),
+        server.path("absolute"),
+    )
+    .unwrap();
     symlink("../..", server.path("real/sub/top")).unwrap();
     let mut client = server.login();
-    for line in ["RETR relative/file", "RETR absolute/sub/file", "RETR relative/top/real/sub/file"] {
+    for line in [
+        "RETR relative/file",
+        "RETR absolute/sub/file",
+        "RETR relative/top/real/sub/file",
+    ] {
         assert_eq!(client.fetch(line), b"content", "{line}");
     }
     client.expect("CWD absolute", 250).contains("\"/absolute\"");
@@ -320,5 +349,9 @@ fn a_link_swapped_while_it_is_used_never_leads_outside() {
         }
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
     });
-    assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 1, "made something outside");
+    assert_eq!(
+        fs::read_dir(outside.path()).unwrap().count(),
+        1,
+        "made something outside"
+    );
 }

@@ -21,7 +21,11 @@ fn a_file_arrives_whole_by_every_mode() {
         assert!(got == content, "{mode:?}: {} bytes", got.len());
     }
     server.record().wait_until(|events| {
-        events.iter().filter(|event| *event == "sent /file 3000001").count() == 4
+        events
+            .iter()
+            .filter(|event| *event == "sent /file 3000001")
+            .count()
+            == 4
     });
 }
 
@@ -72,7 +76,9 @@ fn rest_begins_in_the_middle() {
     let server = TestServer::start();
     server.write("file", "0123456789");
     let mut client = server.login();
-    client.expect("REST 4", 350).contains("Restarting at position 4");
+    client
+        .expect("REST 4", 350)
+        .contains("Restarting at position 4");
     assert_eq!(client.fetch("RETR file"), b"456789");
     // Once.
     assert_eq!(client.fetch("RETR file"), b"0123456789");
@@ -90,12 +96,23 @@ fn rest_begins_in_the_middle() {
 fn rest_takes_numbers_only_and_no_text_mode() {
     let server = TestServer::start();
     let mut client = server.login();
-    for wrong in ["str", "-1", "10.1", "0x10", "1 2", "99999999999999999999999999"] {
-        client.expect(format!("REST {wrong}"), 501).contains("Invalid parameter");
+    for wrong in [
+        "str",
+        "-1",
+        "10.1",
+        "0x10",
+        "1 2",
+        "99999999999999999999999999",
+    ] {
+        client
+            .expect(format!("REST {wrong}"), 501)
+            .contains("Invalid parameter");
     }
     client.expect("REST 18446744073709551615", 350);
     client.expect("TYPE A", 200);
-    client.expect("REST 10", 501).contains("not allowed in ASCII mode");
+    client
+        .expect("REST 10", 501)
+        .contains("not allowed in ASCII mode");
 }
 
 #[test]
@@ -120,7 +137,10 @@ fn text_mode_sends_line_ends_of_the_network() {
 fn what_is_no_file_is_refused_at_once() {
     let server = TestServer::start();
     server.mkdir("dir");
-    let fifo = std::process::Command::new("mkfifo").arg(server.path("fifo")).status().unwrap();
+    let fifo = std::process::Command::new("mkfifo")
+        .arg(server.path("fifo"))
+        .status()
+        .unwrap();
     assert!(fifo.success());
     let _socket = std::os::unix::net::UnixListener::bind(server.path("socket")).unwrap();
     symlink("fifo", server.path("link")).unwrap();
@@ -142,7 +162,9 @@ fn what_is_no_file_is_refused_at_once() {
 #[test]
 fn a_device_is_refused_at_once() {
     let server = TestServer::users(|users, _| {
-        users.add_user("dev", "p", "/dev", ftpdlib::Perm::ALL).unwrap();
+        users
+            .add_user("dev", "p", "/dev", ftpdlib::Perm::ALL)
+            .unwrap();
     });
     let mut client = server.login_as("dev", "p");
     for name in ["null", "zero", "tty"] {
@@ -162,7 +184,9 @@ fn a_file_that_may_not_be_read_is_550() {
         return;
     }
     let mut client = server.login();
-    client.refused("RETR file", 550).contains("ermission denied");
+    client
+        .refused("RETR file", 550)
+        .contains("ermission denied");
 }
 
 #[test]
@@ -176,7 +200,9 @@ fn a_client_that_stops_reading_in_the_middle_is_told_426() {
     client.expect_reply(426);
     client.expect_alive();
     server.record().wait_until(|events| {
-        events.iter().any(|event| event.starts_with("incomplete_sent /big "))
+        events
+            .iter()
+            .any(|event| event.starts_with("incomplete_sent /big "))
     });
 
     // And by a reset.
@@ -235,7 +261,12 @@ fn a_file_may_vanish_or_shrink_while_it_is_sent() {
     // A truncated one just ends; that is the whole file now, or a cut one: both may be said.
     let mut data = client.begin("RETR short");
     data.read_exact(&mut [0; 1000]).unwrap();
-    fs::File::options().write(true).open(server.path("short")).unwrap().set_len(2000).unwrap();
+    fs::File::options()
+        .write(true)
+        .open(server.path("short"))
+        .unwrap()
+        .set_len(2000)
+        .unwrap();
     std::io::copy(&mut data, &mut std::io::sink()).unwrap();
     let reply = client.reply();
     assert!(matches!(reply.code, 226 | 426 | 451), "{}", reply.text);
@@ -250,7 +281,10 @@ fn a_growing_file_is_sent_with_an_end() {
     let mut data = client.begin("RETR log");
     let mut got = vec![0; 1000];
     data.read_exact(&mut got).unwrap();
-    let mut log = fs::File::options().append(true).open(server.path("log")).unwrap();
+    let mut log = fs::File::options()
+        .append(true)
+        .open(server.path("log"))
+        .unwrap();
     std::io::Write::write_all(&mut log, b"more").unwrap();
     data.read_to_end(&mut got).unwrap();
     assert!(got.len() >= 500_000, "{}", got.len());

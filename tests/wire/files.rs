@@ -15,7 +15,12 @@ fn seconds(server: &TestServer, name: &str) -> i64 {
 }
 
 fn set_time(server: &TestServer, name: &str, time: SystemTime) {
-    fs::File::options().write(true).open(server.path(name)).unwrap().set_modified(time).unwrap();
+    fs::File::options()
+        .write(true)
+        .open(server.path(name))
+        .unwrap()
+        .set_modified(time)
+        .unwrap();
 }
 
 #[test]
@@ -24,8 +29,14 @@ fn cwd_and_pwd() {
     server.mkdir("a/b");
     server.write("file", "");
     let mut client = server.login();
-    assert_eq!(client.expect("PWD", 257).text, "257 \"/\" is the current directory.");
-    assert_eq!(client.expect("CWD a", 250).text, "250 \"/a\" is the current directory.");
+    assert_eq!(
+        client.expect("PWD", 257).text,
+        "257 \"/\" is the current directory."
+    );
+    assert_eq!(
+        client.expect("CWD a", 250).text,
+        "250 \"/a\" is the current directory."
+    );
     client.expect("CWD b", 250);
     client.expect("PWD", 257).contains("\"/a/b\"");
     client.expect("XPWD", 257).contains("\"/a/b\"");
@@ -64,7 +75,9 @@ fn cwd_tolerates_trailing_blanks_of_old_clients() {
 fn quotes_are_doubled() {
     let server = TestServer::start();
     let mut client = server.login();
-    client.expect("MKD say \"hi\"", 257).contains("\"/say \"\"hi\"\"\"");
+    client
+        .expect("MKD say \"hi\"", 257)
+        .contains("\"/say \"\"hi\"\"\"");
     client.expect("CWD say \"hi\"", 250);
     client.expect("PWD", 257).contains("\"/say \"\"hi\"\"\"");
     assert!(server.path("say \"hi\"").is_dir());
@@ -75,7 +88,10 @@ fn mkd_and_rmd() {
     let server = TestServer::start();
     server.write("file", "");
     let mut client = server.login();
-    assert_eq!(client.expect("MKD a", 257).text, "257 \"/a\" directory created.");
+    assert_eq!(
+        client.expect("MKD a", 257).text,
+        "257 \"/a\" directory created."
+    );
     client.expect("XMKD /a/b", 257).contains("\"/a/b\"");
     client.expect("MKD a", 550).contains("File exists");
     client.expect("MKD no/where", 550).contains("No such file");
@@ -151,7 +167,10 @@ fn a_dangling_link_can_be_renamed() {
     let mut client = server.login();
     client.expect("RNFR link", 350);
     client.expect("RNTO other", 250);
-    assert_eq!(fs::read_link(server.path("other")).unwrap().to_str(), Some("nowhere"));
+    assert_eq!(
+        fs::read_link(server.path("other")).unwrap().to_str(),
+        Some("nowhere")
+    );
 }
 
 #[test]
@@ -186,7 +205,11 @@ fn mdtm_tells_the_time() {
     let server = TestServer::start();
     server.write("file", "");
     server.mkdir("dir");
-    set_time(&server, "file", UNIX_EPOCH + Duration::from_secs(1_000_000_000));
+    set_time(
+        &server,
+        "file",
+        UNIX_EPOCH + Duration::from_secs(1_000_000_000),
+    );
     let mut client = server.login();
     assert_eq!(client.expect("MDTM file", 213).text, "213 20010909014640");
     client.expect("MDTM dir", 550).contains("not retrievable");
@@ -198,8 +221,16 @@ fn times_before_1970_and_far_ahead_do_no_harm() {
     let server = TestServer::start();
     server.write("old", "");
     server.write("ahead", "");
-    set_time(&server, "old", UNIX_EPOCH - Duration::from_secs(2_000_000_000));
-    set_time(&server, "ahead", UNIX_EPOCH + Duration::from_secs(15_000_000_000));
+    set_time(
+        &server,
+        "old",
+        UNIX_EPOCH - Duration::from_secs(2_000_000_000),
+    );
+    set_time(
+        &server,
+        "ahead",
+        UNIX_EPOCH + Duration::from_secs(15_000_000_000),
+    );
     let mut client = server.login();
     client.expect("MDTM old", 213).contains("19060816");
     client.expect("MLST old", 250).contains("modify=19060816");
@@ -221,8 +252,16 @@ fn mfmt_sets_the_time() {
     client.expect("MDTM a file", 213).contains("20170921013410");
 
     client.expect("MFMT a", 501).contains("Syntax error");
-    for time in ["B017092101341A", "20170921", "20171321013410", "20170230000000", "2017092101341"] {
-        client.expect(format!("MFMT {time} a file"), 550).contains("Invalid time format");
+    for time in [
+        "B017092101341A",
+        "20170921",
+        "20171321013410",
+        "20170230000000",
+        "2017092101341",
+    ] {
+        client
+            .expect(format!("MFMT {time} a file"), 550)
+            .contains("Invalid time format");
     }
     client.expect("MFMT 20170921013410 nope", 550);
     assert_eq!(seconds(&server, "a file"), 1_505_957_650);
@@ -268,17 +307,32 @@ fn site_utime_sets_the_time() {
 fn site_chmod_takes_three_or_four_octal_digits() {
     let server = TestServer::start();
     server.write("a file", "");
-    let mode = || fs::metadata(server.path("a file")).unwrap().permissions().mode() & 0o7777;
+    let mode = || {
+        fs::metadata(server.path("a file"))
+            .unwrap()
+            .permissions()
+            .mode()
+            & 0o7777
+    };
     let mut client = server.login();
-    for (asked, got) in [("755", 0o755), ("0644", 0o644), ("600", 0o600), ("1777", 0o1777)] {
+    for (asked, got) in [
+        ("755", 0o755),
+        ("0644", 0o644),
+        ("600", 0o600),
+        ("1777", 0o1777),
+    ] {
         client.expect(format!("SITE CHMOD {asked} a file"), 200);
         assert_eq!(mode(), got);
     }
     client.expect("site chmod 640 a file", 200);
     for wrong in ["-177", "778", "foo", "77", "77777", "+644", "0o64"] {
-        client.expect(format!("SITE CHMOD {wrong} a file"), 501).contains("SITE CHMOD format");
+        client
+            .expect(format!("SITE CHMOD {wrong} a file"), 501)
+            .contains("SITE CHMOD format");
     }
-    client.expect("SITE CHMOD 777", 501).contains("needs two arguments");
+    client
+        .expect("SITE CHMOD 777", 501)
+        .contains("needs two arguments");
     client.expect("SITE CHMOD 777 nope", 550);
     assert_eq!(mode(), 0o640);
 }

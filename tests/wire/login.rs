@@ -10,7 +10,9 @@ fn a_user_logs_in_with_his_password() {
     let server = TestServer::start();
     let mut client = server.connect();
     client.expect("USER user", 331);
-    client.expect("PASS 12345", 230).contains("Login successful");
+    client
+        .expect("PASS 12345", 230)
+        .contains("Login successful");
     client.expect("PWD", 257);
     server.record().expect(&["connect", "login user"]);
 }
@@ -32,7 +34,9 @@ fn wrong_password_and_unknown_user_sound_alike() {
 #[test]
 fn passwords_are_taken_to_the_letter() {
     let server = TestServer::users(|users, home| {
-        users.add_user("blank", "two  words ", home, ftpdlib::Perm::ALL).unwrap();
+        users
+            .add_user("blank", "two  words ", home, ftpdlib::Perm::ALL)
+            .unwrap();
     });
     let mut client = server.connect();
     client.expect("USER blank", 331);
@@ -56,20 +60,25 @@ fn anonymous_needs_no_password_but_the_right_case() {
 
 #[test]
 fn an_anonymous_who_is_not_let_in_is_told_so() {
-    let server =
-        TestServer::with(|builder| builder.authorizer(ftpdlib::DummyAuthorizer::new()));
+    let server = TestServer::with(|builder| builder.authorizer(ftpdlib::DummyAuthorizer::new()));
     let mut client = server.connect();
     client.expect("USER anonymous", 331);
-    client.expect("PASS guest", 530).contains("Anonymous access not allowed");
+    client
+        .expect("PASS guest", 530)
+        .contains("Anonymous access not allowed");
 }
 
 #[test]
 fn pass_needs_user_first() {
     let server = TestServer::start();
     let mut client = server.connect();
-    client.expect("PASS 12345", 503).contains("Login with USER first");
+    client
+        .expect("PASS 12345", 503)
+        .contains("Login with USER first");
     client.login();
-    client.expect("PASS 12345", 503).contains("already authenticated");
+    client
+        .expect("PASS 12345", 503)
+        .contains("already authenticated");
     client.expect("PWD", 257);
 }
 
@@ -114,7 +123,9 @@ fn the_number_of_attempts_can_be_set() {
 #[test]
 fn zero_attempts_means_no_limit() {
     let server = TestServer::with(|builder| {
-        builder.max_login_attempts(0).auth_failed_timeout(Duration::ZERO)
+        builder
+            .max_login_attempts(0)
+            .auth_failed_timeout(Duration::ZERO)
     });
     let mut client = server.connect();
     for _ in 0..20 {
@@ -173,7 +184,11 @@ fn the_delay_of_a_failure_holds_up_nobody_else() {
     let others_done = Instant::now();
 
     let refused = refused.join().expect("a delayed 530");
-    assert!(refused - sent >= delay, "refused after {:?}", refused - sent);
+    assert!(
+        refused - sent >= delay,
+        "refused after {:?}",
+        refused - sent
+    );
     assert!(others_done < refused, "the others waited too");
 }
 
@@ -202,11 +217,15 @@ fn rein_logs_out() {
     let server = TestServer::start();
     let mut client = server.login();
     client.expect("REIN", 230);
-    client.expect("PWD", 530).contains("Log in with USER and PASS first");
+    client
+        .expect("PWD", 530)
+        .contains("Log in with USER and PASS first");
     client.expect("PASS 12345", 503);
     client.login();
     client.expect("PWD", 257);
-    server.record().expect(&["connect", "login user", "logout user", "login user"]);
+    server
+        .record()
+        .expect(&["connect", "login user", "logout user", "login user"]);
 }
 
 #[test]
@@ -239,7 +258,9 @@ fn user_again_logs_out() {
     client.expect("PASS x", 230);
     client.expect("PWD", 257);
     client.expect("MKD nope", 550);
-    server.record().expect(&["connect", "login user", "logout user", "login anonymous"]);
+    server
+        .record()
+        .expect(&["connect", "login user", "logout user", "login anonymous"]);
 }
 
 #[test]
@@ -307,7 +328,9 @@ fn a_connection_that_just_ends_is_no_logout() {
     let server = TestServer::start();
     drop(server.login());
     server.record().wait_for("disconnect");
-    server.record().expect(&["connect", "login user", "disconnect"]);
+    server
+        .record()
+        .expect(&["connect", "login user", "disconnect"]);
 }
 
 #[test]

@@ -148,7 +148,9 @@ fn nothing_is_a_pattern() {
         client.refused(format!("RETR {pattern}"), 550);
         client.expect(format!("DELE {pattern}"), 550);
     }
-    client.expect("STAT *", 550).contains("Globbing not supported");
+    client
+        .expect("STAT *", 550)
+        .contains("Globbing not supported");
     assert!(server.exists("abc"));
 }
 
@@ -191,10 +193,21 @@ fn latin_1_is_spoken_where_it_is_asked_for() {
     assert_eq!(client.fetch("NLST"), b"gr\xfcn\r\n");
     assert_eq!(client.fetch(b"RETR gr\xfcn"), b"green");
     client.put(b"STOR wei\xdf", "white");
-    assert_eq!(fs::read(path(&server, "wei\u{df}".as_bytes())).unwrap(), b"white");
-    assert_eq!(client.expect(b"MKD \xe9t\xe9", 257).raw, b"257 \"/\xe9t\xe9\" directory created.\r\n");
+    assert_eq!(
+        fs::read(path(&server, "wei\u{df}".as_bytes())).unwrap(),
+        b"white"
+    );
+    assert_eq!(
+        client.expect(b"MKD \xe9t\xe9", 257).raw,
+        b"257 \"/\xe9t\xe9\" directory created.\r\n"
+    );
     client.expect(b"CWD \xe9t\xe9", 250);
-    assert!(client.expect("PWD", 257).raw.starts_with(b"257 \"/\xe9t\xe9\""));
+    assert!(
+        client
+            .expect("PWD", 257)
+            .raw
+            .starts_with(b"257 \"/\xe9t\xe9\"")
+    );
 }
 
 #[test]

@@ -108,7 +108,9 @@ fn who_does_not_read_is_not_read_from() {
     // HELP, because its reply is many times the command.
     let batch = "HELP\r\n".repeat(100);
     let mut stream = deaf.stream().try_clone().unwrap();
-    stream.set_write_timeout(Some(Duration::from_secs(1))).unwrap();
+    stream
+        .set_write_timeout(Some(Duration::from_secs(1)))
+        .unwrap();
     let mut sent = 0;
     loop {
         match stream.write(&batch.as_bytes()[sent % batch.len()..]) {

@@ -14,9 +14,31 @@ pub(crate) const VERBS: &[&str] = &[
 
 /// These need an argument.
 pub(crate) const WITH_ARGUMENT: &[&str] = &[
-    "ALLO", "APPE", "DELE", "EPRT", "MDTM", "MFMT", "MKD", "MODE", "OPTS", "PORT", "REST", "RETR",
-    "RMD", "RNFR", "RNTO", "SITE", "SITE CHMOD", "SITE UTIME", "SIZE", "STOR", "STRU", "TYPE",
-    "USER", "XMKD", "XRMD",
+    "ALLO",
+    "APPE",
+    "DELE",
+    "EPRT",
+    "MDTM",
+    "MFMT",
+    "MKD",
+    "MODE",
+    "OPTS",
+    "PORT",
+    "REST",
+    "RETR",
+    "RMD",
+    "RNFR",
+    "RNTO",
+    "SITE",
+    "SITE CHMOD",
+    "SITE UTIME",
+    "SIZE",
+    "STOR",
+    "STRU",
+    "TYPE",
+    "USER",
+    "XMKD",
+    "XRMD",
 ];
 
 /// These take none.
@@ -37,7 +59,12 @@ fn the_greeting_can_be_set() {
 #[test]
 fn a_long_greeting_and_one_of_several_lines_arrive_whole() {
     let long = "x".repeat(100);
-    for banner in [&*long, "first\nsecond", "first\r\nsecond\r\n", "220 looks like an end\nlast"] {
+    for banner in [
+        &*long,
+        "first\nsecond",
+        "first\r\nsecond\r\n",
+        "220 looks like an end\nlast",
+    ] {
         let server = TestServer::with(|builder| builder.banner(banner));
         let mut client = crate::common::Client::connect(server.addr());
         let greeting = client.expect_reply(220);
@@ -104,10 +131,23 @@ fn feat_lists_what_there_is() {
     for line in feat.body() {
         assert!(line.starts_with(' '), "{line:?}");
     }
-    for feature in
-        ["EPRT", "EPSV", "MDTM", "MFMT", "MLST type*;", "REST STREAM", "SIZE", "TVFS", "UTF8"]
-    {
-        assert!(feat.body().iter().any(|line| line.trim().starts_with(feature)), "no {feature}");
+    for feature in [
+        "EPRT",
+        "EPSV",
+        "MDTM",
+        "MFMT",
+        "MLST type*;",
+        "REST STREAM",
+        "SIZE",
+        "TVFS",
+        "UTF8",
+    ] {
+        assert!(
+            feat.body()
+                .iter()
+                .any(|line| line.trim().starts_with(feature)),
+            "no {feature}"
+        );
     }
 }
 
@@ -118,7 +158,10 @@ fn help_knows_every_command() {
     let all = client.expect("HELP", 214);
     for verb in VERBS {
         all.contains(verb);
-        client.expect(format!("HELP {verb}"), 214).contains("Syntax: ").contains(verb);
+        client
+            .expect(format!("HELP {verb}"), 214)
+            .contains("Syntax: ")
+            .contains(verb);
     }
     client.expect("help stor", 214);
     client.expect("HELP ?!?", 501).contains("Unrecognized");
@@ -127,8 +170,12 @@ fn help_knows_every_command() {
     for verb in ["CHMOD", "HELP", "UTIME"] {
         site.contains(verb);
     }
-    client.expect("SITE HELP CHMOD", 214).contains("Syntax: SITE CHMOD");
-    client.expect("SITE HELP ?!?", 501).contains("Unrecognized SITE");
+    client
+        .expect("SITE HELP CHMOD", 214)
+        .contains("Syntax: SITE CHMOD");
+    client
+        .expect("SITE HELP ?!?", 501)
+        .contains("Unrecognized SITE");
 }
 
 #[test]
@@ -137,7 +184,9 @@ fn unknown_commands_are_500() {
     let mut client = server.login();
     client.expect("FOO", 500).contains("not understood");
     client.expect("FOO bar", 500);
-    client.expect("SITE FOO bar", 500).contains("not understood");
+    client
+        .expect("SITE FOO bar", 500)
+        .contains("not understood");
     client.expect("SITEFOO bar", 500);
     client.expect("SITE", 501).contains("needs an argument");
     client.expect("", 500);
@@ -150,7 +199,10 @@ fn a_missing_argument_is_501() {
     let mut client = server.login();
     for verb in WITH_ARGUMENT {
         let text = client.expect(verb, 501).text;
-        assert_eq!(text, "501 Syntax error: command needs an argument.", "{verb}");
+        assert_eq!(
+            text, "501 Syntax error: command needs an argument.",
+            "{verb}"
+        );
     }
 }
 
@@ -160,7 +212,10 @@ fn a_superfluous_argument_is_501() {
     let mut client = server.login();
     for verb in WITHOUT_ARGUMENT {
         let text = client.expect(format!("{verb} x"), 501).text;
-        assert_eq!(text, "501 Syntax error: command does not accept arguments.", "{verb}");
+        assert_eq!(
+            text, "501 Syntax error: command does not accept arguments.",
+            "{verb}"
+        );
     }
 }
 
@@ -178,7 +233,11 @@ fn before_login_little_is_allowed() {
         {
             continue;
         }
-        let argument = if WITH_ARGUMENT.contains(verb) { " x" } else { "" };
+        let argument = if WITH_ARGUMENT.contains(verb) {
+            " x"
+        } else {
+            ""
+        };
         let text = client.expect(format!("{verb}{argument}"), 530).text;
         assert_eq!(text, "530 Log in with USER and PASS first.", "{verb}");
     }
@@ -191,11 +250,18 @@ fn before_login_little_is_allowed() {
 fn opts_utf8_is_always_on() {
     let server = TestServer::start();
     let mut client = server.login();
-    for line in ["OPTS UTF8 ON", "OPTS UTF-8 ON", "opts utf8", "OPTS UTF8 NLST"] {
+    for line in [
+        "OPTS UTF8 ON",
+        "OPTS UTF-8 ON",
+        "opts utf8",
+        "OPTS UTF8 NLST",
+    ] {
         client.expect(line, 200);
     }
     client.expect("OPTS FOO", 501);
-    client.expect("OPTS MLST a b", 501).contains("Invalid number of arguments");
+    client
+        .expect("OPTS MLST a b", 501)
+        .contains("Invalid number of arguments");
 }
 
 #[test]
@@ -258,7 +324,11 @@ fn commands_keep_an_idle_client_in() {
 
 #[test]
 fn a_web_browser_is_shown_the_door() {
-    for request in ["GET / HTTP/1.1\r\nHost: x\r\n\r\n", "POST /x HTTP/1.0\r\n\r\n", "EHLO me\r\n"] {
+    for request in [
+        "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+        "POST /x HTTP/1.0\r\n\r\n",
+        "EHLO me\r\n",
+    ] {
         let server = TestServer::start();
         let mut client = server.connect();
         client.send(request);
@@ -284,5 +354,7 @@ fn a_client_that_resets_is_gone_and_nobody_else() {
     crate::common::client::reset(leaves.stream().try_clone().unwrap());
     drop(leaves);
     stays.expect_alive();
-    server.record().wait_until(|events| events.iter().any(|event| event == "disconnect"));
+    server
+        .record()
+        .wait_until(|events| events.iter().any(|event| event == "disconnect"));
 }

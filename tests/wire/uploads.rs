@@ -13,7 +13,9 @@ fn a_file_is_stored_whole_by_every_mode() {
     for (at, mode) in Mode::ALL.into_iter().enumerate() {
         client.put_by(mode, format!("STOR file{at}"), &content);
         assert!(server.read(&format!("file{at}")) == content, "{mode:?}");
-        server.record().wait_for(&format!("received /file{at} 3000001"));
+        server
+            .record()
+            .wait_for(&format!("received /file{at} 3000001"));
     }
 }
 
@@ -73,7 +75,12 @@ fn appe_appends_and_creates() {
     client.put("APPE log", "two ");
     // Really at the end, whoever else writes meanwhile.
     let mut data = client.begin("APPE log");
-    fs::File::options().append(true).open(server.path("log")).unwrap().write_all(b"and ").unwrap();
+    fs::File::options()
+        .append(true)
+        .open(server.path("log"))
+        .unwrap()
+        .write_all(b"and ")
+        .unwrap();
     data.write_all(b"three").unwrap();
     drop(data);
     client.expect_reply(226);
@@ -108,7 +115,9 @@ fn rest_makes_no_sense_for_appe_and_stou() {
     server.write("file", "0123456789");
     let mut client = server.login();
     client.expect("REST 4", 350);
-    client.expect("APPE file", 450).contains("Can't APPE while REST");
+    client
+        .expect("APPE file", 450)
+        .contains("Can't APPE while REST");
     client.expect("REST 4", 350);
     client.expect("STOU", 450).contains("Can't STOU while REST");
     client.expect("REST 0", 350);
@@ -125,7 +134,12 @@ fn stou_makes_names_of_its_own() {
     for (line, start) in [("STOU", "ftpd."), ("STOU", "ftpd."), ("STOU mine", "mine.")] {
         let mut data = client.data(Mode::Epsv);
         let reply = client.started(line);
-        let name = reply.text.split("FILE: ").nth(1).expect("a name").to_owned();
+        let name = reply
+            .text
+            .split("FILE: ")
+            .nth(1)
+            .expect("a name")
+            .to_owned();
         assert!(name.starts_with(start), "{name}");
         data.write_all(name.as_bytes()).unwrap();
         drop(data);
@@ -137,7 +151,10 @@ fn stou_makes_names_of_its_own() {
     assert_eq!(names.len(), 3);
     let before = fs::read_dir(server.path("dir")).unwrap().count();
     client.put("STOU dir/x", "in there");
-    assert_eq!(fs::read_dir(server.path("dir")).unwrap().count(), before + 1);
+    assert_eq!(
+        fs::read_dir(server.path("dir")).unwrap().count(),
+        before + 1
+    );
     client.refused("STOU nope/x", 450);
 }
 
@@ -192,9 +209,16 @@ fn a_reset_is_never_a_finished_upload() {
         client.expect_alive();
     }
     let events = server.record().wait_until(|events| {
-        events.iter().filter(|event| event.starts_with("incomplete_received /file")).count() == 3
+        events
+            .iter()
+            .filter(|event| event.starts_with("incomplete_received /file"))
+            .count()
+            == 3
     });
-    assert!(!events.iter().any(|event| event.starts_with("received ")), "{events:?}");
+    assert!(
+        !events.iter().any(|event| event.starts_with("received ")),
+        "{events:?}"
+    );
 }
 
 #[test]
@@ -204,7 +228,11 @@ fn allo_declares_the_size_of_the_next_upload() {
     client.expect("ALLO 7", 202);
     client.put("STOR exact", "content");
 
-    for (line, content) in [("STOR short", "conten"), ("STOR long", "content!"), ("APPE x", "")] {
+    for (line, content) in [
+        ("STOR short", "conten"),
+        ("STOR long", "content!"),
+        ("APPE x", ""),
+    ] {
         client.expect("ALLO 7", 202);
         let mut data = client.begin(line);
         data.write_all(content.as_bytes()).unwrap();
@@ -272,7 +300,9 @@ fn the_wrong_folder_is_told_before_any_byte() {
     let server = TestServer::start();
     server.write("file", "");
     let mut client = server.login();
-    client.refused("STOR no/where", 550).contains("No such file");
+    client
+        .refused("STOR no/where", 550)
+        .contains("No such file");
     client.refused("STOR file/below", 550);
     client.refused("APPE no/where", 550);
     client.refused("STOR", 501);
@@ -285,9 +315,17 @@ fn a_second_transfer_while_one_runs_is_450_and_harms_neither() {
     let mut client = server.login();
     let mut data = client.begin("STOR file");
     data.write_all(b"first ").unwrap();
-    for line in
-        ["RETR other", "STOR other", "APPE other", "STOU", "LIST", "NLST", "MLSD", "PASV", "EPSV"]
-    {
+    for line in [
+        "RETR other",
+        "STOR other",
+        "APPE other",
+        "STOU",
+        "LIST",
+        "NLST",
+        "MLSD",
+        "PASV",
+        "EPSV",
+    ] {
         client.expect(line, 450);
     }
     let listener = client.listen();
@@ -314,7 +352,11 @@ fn the_folder_may_vanish_under_an_upload() {
     data.write_all(b" more").unwrap();
     drop(data);
     let reply = client.reply();
-    assert!(matches!(reply.code, 226 | 426 | 451 | 550), "{}", reply.text);
+    assert!(
+        matches!(reply.code, 226 | 426 | 451 | 550),
+        "{}",
+        reply.text
+    );
     client.expect_alive();
 }
 
@@ -322,11 +364,7 @@ fn the_folder_may_vanish_under_an_upload() {
 fn the_real_path_reaches_the_callback() {
     struct Real(std::sync::Arc<crate::common::Record>);
     impl ftpdlib::Handler for Real {
-        fn on_file_received(
-            &mut self,
-            _: &mut ftpdlib::Session<'_>,
-            file: &ftpdlib::Transferred,
-        ) {
+        fn on_file_received(&mut self, _: &mut ftpdlib::Session<'_>, file: &ftpdlib::Transferred) {
             let path = file.real_path().display();
             let known = if file.seconds() >= 0.0 { "timed" } else { "" };
             self.0.add(format!("{} {path} {known}", file.command()));
@@ -334,8 +372,7 @@ fn the_real_path_reaches_the_callback() {
     }
     let record = std::sync::Arc::new(crate::common::Record::default());
     let for_handlers = record.clone();
-    let server =
-        TestServer::with(|builder| builder.handler(move |_| Real(for_handlers.clone())));
+    let server = TestServer::with(|builder| builder.handler(move |_| Real(for_handlers.clone())));
     server.mkdir("dir");
     let mut client = server.login();
     client.expect("CWD dir", 250);
@@ -343,6 +380,9 @@ fn the_real_path_reaches_the_callback() {
     let real = server.path("dir/file").canonicalize().unwrap();
     record.wait_until(|events| !events.is_empty());
     let event = record.all().remove(0);
-    let path = event.strip_prefix("STOR ").and_then(|rest| rest.strip_suffix(" timed")).unwrap();
+    let path = event
+        .strip_prefix("STOR ")
+        .and_then(|rest| rest.strip_suffix(" timed"))
+        .unwrap();
     assert_eq!(std::path::Path::new(path).canonicalize().unwrap(), real);
 }

@@ -78,12 +78,10 @@ impl Client {
         self.begin(command)?;
         let (mut bytes, mut lines) = (0, 0);
         loop {
-            let read = match data.read(buffer) {
-                Ok(0) => break,
-                Ok(read) => read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error),
-            };
+            let read = read(&mut data, buffer)?;
+            if read == 0 {
+                break;
+            }
             bytes += read as u64;
             if count_lines {
                 lines += buffer[..read].iter().filter(|&&byte| byte == b'\n').count() as u64;
@@ -161,15 +159,7 @@ impl Client {
 
     fn fill(&mut self) -> io::Result<()> {
         let mut chunk = [0; 4096];
-        let read = loop {
-            match self.control.read(&mut chunk) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                read => break read.map_err(|error| match error.kind() {
-                    io::ErrorKind::WouldBlock => silent(),
-                    _ => error,
-                })?,
-            }
-        };
+        let read = read(&mut self.control, &mut chunk)?;
         if read == 0 {
             return Err(io::Error::other("the server closed the connection"));
         }
@@ -182,7 +172,8 @@ impl Client {
     }
 }
 
-fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+/// A connection on which nothing can wait for ever.
+pub(crate) fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(PATIENCE))?;
@@ -190,9 +181,18 @@ fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-fn silent() -> io::Error {
-    let seconds = PATIENCE.as_secs();
-    io::Error::new(io::ErrorKind::TimedOut, format!("no reply within {seconds} s"))
+fn read(stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match stream.read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            // What a time limit of a socket looks like on Unix.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                let message = format!("nothing came within {} s", PATIENCE.as_secs());
+                return Err(io::Error::new(io::ErrorKind::TimedOut, message));
+            }
+            read => return read,
+        }
+    }
 }
 
 fn unexpected(command: &str, reply: &Reply) -> io::Error {

@@ -34,7 +34,10 @@ pub(super) fn open(home: &Home, path: &VirtualPath, mode: OpenMode) -> io::Resul
 }
 
 fn creates(mode: OpenMode) -> bool {
-    matches!(mode, OpenMode::Write | OpenMode::Append | OpenMode::CreateNew)
+    matches!(
+        mode,
+        OpenMode::Write | OpenMode::Append | OpenMode::CreateNew
+    )
 }
 
 fn options(mode: OpenMode) -> OpenOptions {

@@ -357,12 +357,17 @@ fn new_files_have_the_mode_that_the_umask_leaves() {
 #[test]
 fn a_new_file_takes_no_other_s_place() {
     let place = place();
-    place.write("/dir/sub/new", OpenMode::CreateNew, "new").unwrap();
+    place
+        .write("/dir/sub/new", OpenMode::CreateNew, "new")
+        .unwrap();
     assert_eq!(place.read("/dir/sub/new").unwrap(), "new");
     let again = place.write("/dir/sub/new", OpenMode::CreateNew, "again");
     says(again, "File exists");
     std::os::unix::fs::symlink("nowhere", place.home.join("dangling")).unwrap();
-    says(place.write("/dangling", OpenMode::CreateNew, ""), "File exists");
+    says(
+        place.write("/dangling", OpenMode::CreateNew, ""),
+        "File exists",
+    );
     assert_eq!(place.read("/dir/sub/new").unwrap(), "new");
 }
 

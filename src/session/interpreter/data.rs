@@ -8,7 +8,7 @@ use log::Level;
 use super::login;
 use super::transfer::{self, Transfer};
 use super::{Data, Effect, Interpreter, Timer, Wait};
-use crate::proto::addr::{self, Epsv, Eprt};
+use crate::proto::addr::{self, Eprt, Epsv};
 use crate::proto::reply::Reply;
 
 pub(crate) fn pasv(it: &mut Interpreter, _: &[u8]) {
@@ -26,10 +26,15 @@ pub(crate) fn epsv(it: &mut Interpreter, arg: &[u8]) {
     match (addr::parse_epsv(arg), it.local.is_ipv4()) {
         (Epsv::All, _) => {
             it.epsv_all = true;
-            it.finish(Reply::new(220, "Other commands other than EPSV are now disabled."));
+            it.finish(Reply::new(
+                220,
+                "Other commands other than EPSV are now disabled.",
+            ));
         }
         (Epsv::Default, _) | (Epsv::V4, true) | (Epsv::V6, false) => listen(it, true),
-        (Epsv::V4 | Epsv::V6, _) => it.finish(other_protocol(it, 522, "Network protocol not supported")),
+        (Epsv::V4 | Epsv::V6, _) => {
+            it.finish(other_protocol(it, 522, "Network protocol not supported"))
+        }
         (Epsv::Unknown, _) => it.finish(other_protocol(it, 501, "Unknown network protocol")),
     }
 }
@@ -59,7 +64,10 @@ pub(crate) fn eprt(it: &mut Interpreter, arg: &[u8]) {
 }
 
 fn other_protocol(it: &Interpreter, code: u16, text: &str) -> Reply {
-    Reply::new(code, format!("{text} (use {}).", if it.local.is_ipv4() { 1 } else { 2 }))
+    Reply::new(
+        code,
+        format!("{text} (use {}).", if it.local.is_ipv4() { 1 } else { 2 }),
+    )
 }
 
 fn listen(it: &mut Interpreter, extended: bool) {
@@ -72,7 +80,9 @@ fn listen(it: &mut Interpreter, extended: bool) {
 }
 
 pub(super) fn listening(it: &mut Interpreter, result: io::Result<u16>) {
-    let Wait::Listen { extended } = it.wait else { return };
+    let Wait::Listen { extended } = it.wait else {
+        return;
+    };
     let port = match result {
         Ok(port) => port,
         Err(error) => {
@@ -102,7 +112,10 @@ fn connect(it: &mut Interpreter, addr: SocketAddr) {
         return it.finish_at(Level::Warn, Reply::new(501, text));
     }
     if !it.config.permit_privileged_ports && addr.port() < 1024 {
-        let text = format!("PORT against the privileged port \"{}\" refused.", addr.port());
+        let text = format!(
+            "PORT against the privileged port \"{}\" refused.",
+            addr.port()
+        );
         return it.finish_at(Level::Warn, Reply::new(501, text));
     }
     close(it);
@@ -151,7 +164,10 @@ pub(super) fn timed_out(it: &mut Interpreter) {
     match it.data {
         Data::Connecting => {
             close(it);
-            it.finish_at(Level::Info, Reply::new(425, "Active data channel timed out."));
+            it.finish_at(
+                Level::Info,
+                Reply::new(425, "Active data channel timed out."),
+            );
         }
         Data::Listening => {
             close(it);

@@ -3,10 +3,10 @@
 use super::path::split_word;
 use super::{Interpreter, Outcome, error_reply};
 use crate::proto::calendar;
+use crate::proto::escape::quote_path;
 use crate::proto::mlsx;
 use crate::proto::path::VirtualPath;
 use crate::proto::perm::Perm;
-use crate::proto::escape::quote_path;
 use crate::proto::reply::Reply;
 use crate::session::job::Files;
 
@@ -16,16 +16,22 @@ pub(crate) fn pwd(it: &mut Interpreter, _: &[u8]) {
 }
 
 pub(crate) fn cwd(it: &mut Interpreter, path: VirtualPath) {
-    it.files(Files::Metadata { path: path.clone(), follow: true }, |it, outcome| match outcome {
-        Outcome::Metadata(Ok(meta)) if meta.is_dir() => {
-            let reply = quoted(250, &it.shown(&path), " is the current directory.");
-            it.directory = path;
-            it.finish(reply);
-        }
-        Outcome::Metadata(Ok(_)) => it.finish(Reply::new(550, "Not a directory.")),
-        Outcome::Metadata(Err(error)) => it.fail(&error),
-        _ => it.lost(),
-    });
+    it.files(
+        Files::Metadata {
+            path: path.clone(),
+            follow: true,
+        },
+        |it, outcome| match outcome {
+            Outcome::Metadata(Ok(meta)) if meta.is_dir() => {
+                let reply = quoted(250, &it.shown(&path), " is the current directory.");
+                it.directory = path;
+                it.finish(reply);
+            }
+            Outcome::Metadata(Ok(_)) => it.finish(Reply::new(550, "Not a directory.")),
+            Outcome::Metadata(Err(error)) => it.fail(&error),
+            _ => it.lost(),
+        },
+    );
 }
 
 pub(crate) fn mkd(it: &mut Interpreter, path: VirtualPath) {
@@ -54,7 +60,10 @@ pub(crate) fn rnfr(it: &mut Interpreter, path: VirtualPath) {
     if path.is_root() {
         return it.finish(Reply::new(550, "Can't rename home directory."));
     }
-    let work = Files::Metadata { path: path.clone(), follow: false };
+    let work = Files::Metadata {
+        path: path.clone(),
+        follow: false,
+    };
     it.files(work, |it, outcome| match outcome {
         Outcome::Metadata(Ok(_)) => {
             it.rename_from = Some(path);
@@ -80,12 +89,15 @@ pub(crate) fn size(it: &mut Interpreter, path: VirtualPath) {
         return it.finish(Reply::new(550, "SIZE not allowed in ASCII mode."));
     }
     let shown = it.shown(&path);
-    it.files(Files::Metadata { path, follow: true }, move |it, outcome| match outcome {
-        Outcome::Metadata(Ok(meta)) if meta.is_file() => {
-            it.finish(Reply::new(213, meta.size.to_string()));
-        }
-        outcome => not_retrievable(it, outcome, &shown),
-    });
+    it.files(
+        Files::Metadata { path, follow: true },
+        move |it, outcome| match outcome {
+            Outcome::Metadata(Ok(meta)) if meta.is_file() => {
+                it.finish(Reply::new(213, meta.size.to_string()));
+            }
+            outcome => not_retrievable(it, outcome, &shown),
+        },
+    );
 }
 
 /// `MDTM path` asks (RFC 3659, 3); `MDTM YYYYMMDDhhmmss path` sets, as many clients expect, unless
@@ -100,27 +112,36 @@ pub(crate) fn mdtm(it: &mut Interpreter, arg: &[u8]) {
         return it.with_path(arg, Perm::LIST, mdtm_ask);
     };
     let arg = arg.to_vec();
-    it.files(Files::Metadata { path: whole, follow: false }, move |it, outcome| match outcome {
-        Outcome::Metadata(Ok(_)) => it.with_path(&arg, Perm::LIST, mdtm_ask),
-        _ => it.with_path(&path_arg, Perm::MTIME, move |it, path| {
-            set_modified(it, path, seconds, |_, time, _| {
-                Reply::new(253, format!("Date/time changed to {time}."))
-            });
-        }),
-    });
+    it.files(
+        Files::Metadata {
+            path: whole,
+            follow: false,
+        },
+        move |it, outcome| match outcome {
+            Outcome::Metadata(Ok(_)) => it.with_path(&arg, Perm::LIST, mdtm_ask),
+            _ => it.with_path(&path_arg, Perm::MTIME, move |it, path| {
+                set_modified(it, path, seconds, |_, time, _| {
+                    Reply::new(253, format!("Date/time changed to {time}."))
+                });
+            }),
+        },
+    );
 }
 
 fn mdtm_ask(it: &mut Interpreter, path: VirtualPath) {
     let shown = it.shown(&path);
-    it.files(Files::Metadata { path, follow: true }, move |it, outcome| match outcome {
-        Outcome::Metadata(Ok(meta)) if meta.is_file() => {
-            it.finish(match calendar::timeval(meta.modified, it.config.zone) {
-                Some(time) => Reply::new(213, time),
-                None => Reply::new(550, "Can't determine file's last modification time."),
-            });
-        }
-        outcome => not_retrievable(it, outcome, &shown),
-    });
+    it.files(
+        Files::Metadata { path, follow: true },
+        move |it, outcome| match outcome {
+            Outcome::Metadata(Ok(meta)) if meta.is_file() => {
+                it.finish(match calendar::timeval(meta.modified, it.config.zone) {
+                    Some(time) => Reply::new(213, time),
+                    None => Reply::new(550, "Can't determine file's last modification time."),
+                });
+            }
+            outcome => not_retrievable(it, outcome, &shown),
+        },
+    );
 }
 
 /// draft-somers-ftp-mfxx, 3.1
@@ -143,17 +164,24 @@ pub(crate) fn site_utime(it: &mut Interpreter, arg: &[u8]) {
         return it.finish(Reply::new(501, "Invalid SITE UTIME format."));
     };
     it.with_path(path, Perm::MTIME, move |it, path| {
-        set_modified(it, path, seconds, |_, _, _| Reply::new(200, "SITE UTIME successful."));
+        set_modified(it, path, seconds, |_, _, _| {
+            Reply::new(200, "SITE UTIME successful.")
+        });
     });
 }
 
 fn utime_argument(arg: &[u8]) -> Option<(i64, &[u8])> {
     let mut words = arg.rsplitn(5, |&byte| byte == b' ');
-    if let (Some(zone), Some(ctime), Some(mtime), Some(atime), Some(path)) =
-        (words.next(), words.next(), words.next(), words.next(), words.next())
-    {
+    if let (Some(zone), Some(ctime), Some(mtime), Some(atime), Some(path)) = (
+        words.next(),
+        words.next(),
+        words.next(),
+        words.next(),
+        words.next(),
+    ) {
         let times = [atime, mtime, ctime].map(calendar::parse_timeval);
-        if let ([Some(_), Some(mtime), Some(_)], true) = (times, zone.eq_ignore_ascii_case(b"UTC")) {
+        if let ([Some(_), Some(mtime), Some(_)], true) = (times, zone.eq_ignore_ascii_case(b"UTC"))
+        {
             return Some((mtime, path));
         }
     }
@@ -172,18 +200,25 @@ fn set_modified(
     reply: fn(&Interpreter, String, &VirtualPath) -> Reply,
 ) {
     let shown = it.shown(&path);
-    let work = Files::Metadata { path: path.clone(), follow: true };
+    let work = Files::Metadata {
+        path: path.clone(),
+        follow: true,
+    };
     it.files(work, move |it, outcome| match outcome {
         Outcome::Metadata(Ok(meta)) if meta.is_file() => {
-            it.files(Files::SetModified(path.clone(), seconds), move |it, outcome| match outcome {
-                Outcome::Metadata(Ok(meta)) => {
-                    let time = calendar::timeval(meta.modified, it.config.zone).unwrap_or_default();
-                    let reply = reply(it, time, &path);
-                    it.finish(reply);
-                }
-                Outcome::Metadata(Err(error)) => it.fail(&error),
-                _ => it.lost(),
-            });
+            it.files(
+                Files::SetModified(path.clone(), seconds),
+                move |it, outcome| match outcome {
+                    Outcome::Metadata(Ok(meta)) => {
+                        let time =
+                            calendar::timeval(meta.modified, it.config.zone).unwrap_or_default();
+                        let reply = reply(it, time, &path);
+                        it.finish(reply);
+                    }
+                    Outcome::Metadata(Err(error)) => it.fail(&error),
+                    _ => it.lost(),
+                },
+            );
         }
         outcome => not_retrievable(it, outcome, &shown),
     });
@@ -192,26 +227,32 @@ fn set_modified(
 pub(crate) fn mlst(it: &mut Interpreter, path: VirtualPath) {
     let perm = it.account().map_or(Perm::NONE, |account| account.perms());
     let shown = it.shown(&path);
-    it.files(Files::Metadata { path, follow: true }, move |it, outcome| match outcome {
-        Outcome::Metadata(Ok(meta)) => {
-            let mut entry = Vec::new();
-            mlsx::facts_only(&mut entry, &meta, &shown, it.facts, perm, it.config.zone);
-            let mut first = b"Listing \"".to_vec();
-            first.extend_from_slice(&shown);
-            first.extend_from_slice(b"\":");
-            it.finish(Reply::multi(250, first, vec![entry], "End MLST."));
-        }
-        Outcome::Metadata(Err(error)) => it.fail(&error),
-        _ => it.lost(),
-    });
+    it.files(
+        Files::Metadata { path, follow: true },
+        move |it, outcome| match outcome {
+            Outcome::Metadata(Ok(meta)) => {
+                let mut entry = Vec::new();
+                mlsx::facts_only(&mut entry, &meta, &shown, it.facts, perm, it.config.zone);
+                let mut first = b"Listing \"".to_vec();
+                first.extend_from_slice(&shown);
+                first.extend_from_slice(b"\":");
+                it.finish(Reply::multi(250, first, vec![entry], "End MLST."));
+            }
+            Outcome::Metadata(Err(error)) => it.fail(&error),
+            _ => it.lost(),
+        },
+    );
 }
 
 pub(crate) fn site_chmod(it: &mut Interpreter, mode: &[u8], path: VirtualPath) {
-    let octal = (3..=4).contains(&mode.len()) && mode.iter().all(|digit| (b'0'..=b'7').contains(digit));
+    let octal =
+        (3..=4).contains(&mode.len()) && mode.iter().all(|digit| (b'0'..=b'7').contains(digit));
     if !octal {
         return it.finish(Reply::new(501, "Invalid SITE CHMOD format."));
     }
-    let mode = mode.iter().fold(0, |mode, digit| mode * 8 + u32::from(digit - b'0'));
+    let mode = mode
+        .iter()
+        .fold(0, |mode, digit| mode * 8 + u32::from(digit - b'0'));
     it.files(Files::SetMode(path, mode), |it, outcome| {
         done(it, outcome, || Reply::new(200, "SITE CHMOD successful."));
     });

@@ -2,13 +2,13 @@
 
 use std::borrow::Cow;
 
+use super::table::Row;
 use super::{Data, Effect, Interpreter, Job, Outcome, Progress, Wait, transfer};
 use crate::proto::mlsx::Facts;
 use crate::proto::perm::Perm;
 use crate::proto::reply::Reply;
 use crate::session::job::{Files, Source};
 use crate::session::listing::{Format, Style};
-use crate::session::table::Row;
 
 /// Bytes of a STAT listing that wait for the client at a time.
 const STAT_CHUNK: usize = 32 * 1024;
@@ -35,7 +35,11 @@ pub(crate) fn site(it: &mut Interpreter, _: &[u8]) {
 
 /// RFC 959, 3.1.1; the format behind A is the one there is (N).
 pub(crate) fn type_(it: &mut Interpreter, arg: &[u8]) {
-    let wanted: Vec<u8> = arg.iter().filter(|&&byte| byte != b' ').map(u8::to_ascii_uppercase).collect();
+    let wanted: Vec<u8> = arg
+        .iter()
+        .filter(|&&byte| byte != b' ')
+        .map(u8::to_ascii_uppercase)
+        .collect();
     match &wanted[..] {
         b"A" | b"AN" | b"L7" => {
             it.ascii = true;
@@ -45,7 +49,10 @@ pub(crate) fn type_(it: &mut Interpreter, arg: &[u8]) {
             it.ascii = false;
             it.finish(Reply::new(200, "Type set to: Binary."));
         }
-        _ => it.finish(Reply::new(504, format!("Unsupported type \"{}\".", lossy(arg)))),
+        _ => it.finish(Reply::new(
+            504,
+            format!("Unsupported type \"{}\".", lossy(arg)),
+        )),
     }
 }
 
@@ -67,16 +74,25 @@ pub(crate) fn mode(it: &mut Interpreter, arg: &[u8]) {
 
 /// RFC 2389, 3
 pub(crate) fn feat(it: &mut Interpreter, _: &[u8]) {
-    let rows = it.config.commands.rows();
-    let mut features: Vec<Cow<'static, str>> =
-        rows.iter().filter_map(|row| row.feat).map(Cow::Borrowed).collect();
-    features.push(Cow::Owned(format!("MLST {}", it.facts.feat(Facts::available(HAS_CREATE)))));
+    let rows = it.table.rows();
+    let mut features: Vec<Cow<'static, str>> = rows
+        .iter()
+        .filter_map(|row| row.feat)
+        .map(Cow::Borrowed)
+        .collect();
+    features.push(Cow::Owned(format!(
+        "MLST {}",
+        it.facts.feat(Facts::available(HAS_CREATE))
+    )));
     features.push(Cow::Borrowed("TVFS"));
     if it.config.encoding == crate::proto::encoding::Encoding::Utf8 {
         features.push(Cow::Borrowed("UTF8"));
     }
     features.sort_unstable();
-    let lines: Vec<Vec<u8>> = features.iter().map(|feature| feature.as_bytes().to_vec()).collect();
+    let lines: Vec<Vec<u8>> = features
+        .iter()
+        .map(|feature| feature.as_bytes().to_vec())
+        .collect();
     it.finish(Reply::multi(211, "Features supported:", lines, "End FEAT."));
 }
 
@@ -101,12 +117,15 @@ pub(crate) fn opts(it: &mut Interpreter, arg: &[u8]) {
 }
 
 pub(crate) fn help(it: &mut Interpreter, arg: &[u8]) {
-    let rows = it.config.commands.rows();
+    let rows = it.table.rows();
     if !arg.is_empty() {
         let reply = help_on(it, &lossy(arg).to_uppercase(), "Unrecognized command.");
         return it.finish(reply);
     }
-    let names: Vec<&Row> = rows.iter().filter(|row| !row.name.starts_with("SITE ")).collect();
+    let names: Vec<&Row> = rows
+        .iter()
+        .filter(|row| !row.name.starts_with("SITE "))
+        .collect();
     let lines = names.chunks(8).map(|eight| {
         let line: Vec<String> = eight.iter().map(|row| format!("{:<6}", row.name)).collect();
         line.join(" ").into_bytes()
@@ -123,11 +142,19 @@ pub(crate) fn help(it: &mut Interpreter, arg: &[u8]) {
 pub(crate) fn site_help(it: &mut Interpreter, arg: &[u8]) {
     if !arg.is_empty() {
         let asked = lossy(arg).to_uppercase();
-        let name = if asked.starts_with("SITE ") { asked } else { format!("SITE {asked}") };
+        let name = if asked.starts_with("SITE ") {
+            asked
+        } else {
+            format!("SITE {asked}")
+        };
         let reply = help_on(it, &name, "Unrecognized SITE command.");
         return it.finish(reply);
     }
-    let names = it.config.commands.rows().iter().filter_map(|row| row.name.strip_prefix("SITE "));
+    let names = it
+        .table
+        .rows()
+        .iter()
+        .filter_map(|row| row.name.strip_prefix("SITE "));
     let lines: Vec<Vec<u8>> = names.map(|name| name.as_bytes().to_vec()).collect();
     it.finish(Reply::multi(
         214,
@@ -138,7 +165,7 @@ pub(crate) fn site_help(it: &mut Interpreter, arg: &[u8]) {
 }
 
 fn help_on(it: &Interpreter, name: &str, unknown: &'static str) -> Reply {
-    match it.config.commands.find(name) {
+    match it.table.find(name) {
         Some(row) => Reply::new(214, row.help.clone().into_owned()),
         None => Reply::new(501, unknown),
     }
@@ -157,20 +184,23 @@ pub(crate) fn stat(it: &mut Interpreter, arg: &[u8]) {
     it.with_path(arg, Perm::LIST, move |it, path| {
         let format: Format = it.format(Style::List);
         let shown = it.shown(&path);
-        it.files(Files::OpenListing { path, format }, move |it, outcome| match outcome {
-            Outcome::Listing(Ok(listing)) => {
-                let mut head = b"213-Status of \"".to_vec();
-                head.extend(shown.iter().filter(|byte| !matches!(byte, b'\r' | b'\n')));
-                head.extend_from_slice(b"\":\r\n");
-                it.wait = Wait::Drained(Source::Listing(listing));
-                it.effect(Effect::Raw(head));
-            }
-            Outcome::Listing(Err(_)) if magic => {
-                it.finish(Reply::new(550, "Globbing not supported."));
-            }
-            Outcome::Listing(Err(error)) => it.fail(&error),
-            _ => it.lost(),
-        });
+        it.files(
+            Files::OpenListing { path, format },
+            move |it, outcome| match outcome {
+                Outcome::Listing(Ok(listing)) => {
+                    let mut head = b"213-Status of \"".to_vec();
+                    head.extend(shown.iter().filter(|byte| !matches!(byte, b'\r' | b'\n')));
+                    head.extend_from_slice(b"\":\r\n");
+                    it.wait = Wait::Drained(Source::Listing(listing));
+                    it.effect(Effect::Raw(head));
+                }
+                Outcome::Listing(Err(_)) if magic => {
+                    it.finish(Reply::new(550, "Globbing not supported."));
+                }
+                Outcome::Listing(Err(error)) => it.fail(&error),
+                _ => it.lost(),
+            },
+        );
     });
 }
 
@@ -207,7 +237,10 @@ pub(super) fn status(it: &mut Interpreter, progress: Progress) {
         (None, true) => "Waiting for username.".to_owned(),
         (None, false) => "Waiting for password.".to_owned(),
     });
-    lines.push(format!("TYPE: {}; STRUcture: File; MODE: Stream", transfer::type_name(it)));
+    lines.push(format!(
+        "TYPE: {}; STRUcture: File; MODE: Stream",
+        transfer::type_name(it)
+    ));
     match it.data {
         Data::Listening => lines.push("Passive data channel waiting for connection.".to_owned()),
         Data::Open => {
@@ -220,7 +253,12 @@ pub(super) fn status(it: &mut Interpreter, progress: Progress) {
         _ => lines.push("Data connection closed.".to_owned()),
     }
     let lines: Vec<Vec<u8>> = lines.into_iter().map(String::into_bytes).collect();
-    it.finish(Reply::multi(211, "FTP server status:", lines, "End of status."));
+    it.finish(Reply::multi(
+        211,
+        "FTP server status:",
+        lines,
+        "End of status.",
+    ));
 }
 
 fn lossy(arg: &[u8]) -> Cow<'_, str> {

@@ -46,7 +46,11 @@ pub(crate) fn pass(it: &mut Interpreter, arg: &[u8]) {
         Outcome::Login(Err(refusal)) => {
             let text = refusal.to_string();
             let username = std::mem::take(&mut it.username);
-            it.wait = Wait::Refusal { username, password, text };
+            it.wait = Wait::Refusal {
+                username,
+                password,
+                text,
+            };
             match it.config.auth_failed_timeout {
                 delay if delay.is_zero() => refuse(it),
                 delay => it.effect(Effect::SetTimer(Timer::Refusal, delay)),
@@ -62,20 +66,28 @@ fn welcome(it: &mut Interpreter, account: Account) {
     it.finish(Reply::long(230, account.login_message().to_owned()));
     it.account = Some(account);
     let user = Escaped(it.username.as_bytes());
-    it.effects.push_back(Effect::Log(Level::Info, format!("USER '{user}' logged in.")));
+    it.effects.push_back(Effect::Log(
+        Level::Info,
+        format!("USER '{user}' logged in."),
+    ));
     it.effect(Effect::Event(Event::Login(it.username.clone())));
 }
 
 /// The delay of a failed login is over: says so, and ends the session that failed too often.
 pub(super) fn refuse(it: &mut Interpreter) {
     let wait = std::mem::replace(&mut it.wait, Wait::Nothing);
-    let Wait::Refusal { username, password, mut text } = wait else {
+    let Wait::Refusal {
+        username,
+        password,
+        mut text,
+    } = wait
+    else {
         it.wait = wait;
         return;
     };
     it.attempted_logins += 1;
-    let last = it.config.max_login_attempts != 0
-        && it.attempted_logins >= it.config.max_login_attempts;
+    let last =
+        it.config.max_login_attempts != 0 && it.attempted_logins >= it.config.max_login_attempts;
     if last {
         text.push_str(" Disconnecting.");
     }
@@ -84,7 +96,10 @@ pub(super) fn refuse(it: &mut Interpreter) {
         close(it);
     }
     let user = Escaped(username.as_bytes());
-    it.effect(Effect::Log(Level::Info, format!("USER '{user}' failed login.")));
+    it.effect(Effect::Log(
+        Level::Info,
+        format!("USER '{user}' failed login."),
+    ));
     it.effect(Effect::Event(Event::LoginFailed(username, password)));
 }
 
@@ -117,7 +132,11 @@ fn log_out(it: &mut Interpreter) {
 }
 
 pub(crate) fn quit(it: &mut Interpreter, _: &[u8]) {
-    let message = it.account.as_ref().map_or("Goodbye.", Account::quit_message).to_owned();
+    let message = it
+        .account
+        .as_ref()
+        .map_or("Goodbye.", Account::quit_message)
+        .to_owned();
     it.finish(Reply::long(221, message));
     log_out(it);
     close_after_transfer(it);
@@ -128,7 +147,10 @@ pub(super) fn idle(it: &mut Interpreter) {
     if it.is_transferring() || !matches!(it.wait, Wait::Nothing) {
         return it.reset_idle();
     }
-    it.reply(Level::Info, Reply::new(421, "Control connection timed out."));
+    it.reply(
+        Level::Info,
+        Reply::new(421, "Control connection timed out."),
+    );
     close(it);
 }
 
@@ -153,4 +175,3 @@ pub(super) fn close(it: &mut Interpreter) {
     it.quitting = true;
     it.effect(Effect::Close);
 }
-

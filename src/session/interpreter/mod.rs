@@ -5,7 +5,7 @@
 //! server-PI: who is logged in, TYPE, REST, RNFR, what the data connection is for. It has no
 //! socket, opens no file and reads no clock, so every rule of it is tested as plain values.
 //!
-//! A command runs from its row in [`table`](super::table) to its final reply in one function; where
+//! A command runs from its row in [`table`] to its final reply in one function; where
 //! it must wait, it leaves what comes then as a closure ([`Wait`]). While it waits no further line
 //! is taken ([`Interpreter::wants_line`]), so every line gets exactly one final reply, in order.
 
@@ -14,6 +14,7 @@ pub(crate) mod files;
 pub(crate) mod info;
 pub(crate) mod login;
 mod path;
+pub(crate) mod table;
 pub(crate) mod transfer;
 mod vocabulary;
 
@@ -28,11 +29,11 @@ use std::sync::Arc;
 
 use log::Level;
 
+use self::table::{Row, Run, Table};
 use self::transfer::Transfer;
 pub(crate) use self::vocabulary::{Effect, End, Event, Input, Progress, Timer, Verdict};
 use super::config::Config;
 use super::job::{Files, Job, JobId, OpenError, Outcome, Source};
-use super::table::{Row, Run};
 use crate::auth::{Account, Password};
 use crate::fs::describe;
 use crate::proto::addr::canonical;
@@ -91,6 +92,7 @@ struct Current {
 
 pub(crate) struct Interpreter {
     config: Arc<Config>,
+    table: Table,
     peer: SocketAddr,
     local: SocketAddr,
     effects: VecDeque<Effect>,
@@ -121,10 +123,16 @@ pub(crate) struct Interpreter {
 
 impl Interpreter {
     /// For a client at `peer` that is connected to `local`.
-    pub(crate) fn new(config: Arc<Config>, peer: SocketAddr, local: SocketAddr) -> Self {
+    pub(crate) fn new(
+        config: Arc<Config>,
+        table: Table,
+        peer: SocketAddr,
+        local: SocketAddr,
+    ) -> Self {
         let canonical = |addr: SocketAddr| SocketAddr::new(canonical(addr.ip()), addr.port());
         Interpreter {
             config,
+            table,
             peer: canonical(peer),
             local: canonical(local),
             effects: VecDeque::new(),
@@ -231,11 +239,14 @@ impl Interpreter {
     /// Finds the command's row and checks what every command is checked for.
     fn command(&mut self, command: CommandLine) {
         self.reset_idle();
-        let config = Arc::clone(&self.config);
-        let Some(row) = config.commands.find(&command.name) else {
+        let table = self.table.clone();
+        let Some(row) = table.find(&command.name) else {
             self.begin(&command, false);
             let name = Escaped(command.name.as_bytes());
-            return self.finish(Reply::new(500, format!("Command \"{name}\" not understood.")));
+            return self.finish(Reply::new(
+                500,
+                format!("Command \"{name}\" not understood."),
+            ));
         };
         self.begin(&command, row.logged);
         let refusal = match (row.arg, command.arg.is_empty()) {
@@ -258,16 +269,15 @@ impl Interpreter {
             Run::Plain(run) => run(self, arg),
             Run::Path(argument, run) => self.with_argument(*argument, arg, row.perm, *run),
             Run::WordPath(run) => self.with_word_and_path(arg, row.perm, *run),
-            Run::Custom(command) => {
-                let custom = Arc::clone(command);
+            &Run::Custom { index, takes_path } => {
                 let bytes = arg.to_vec();
-                match (custom.takes_path(), row.perm) {
+                match (takes_path, row.perm) {
                     (true, perm) => self.with_path(arg, perm, move |it, path| {
-                        it.custom(Effect::Custom(custom, bytes, Some(path)));
+                        it.custom(Effect::Custom(index, bytes, Some(path)));
                     }),
-                    (false, Perm::NONE) => self.custom(Effect::Custom(custom, bytes, None)),
+                    (false, Perm::NONE) => self.custom(Effect::Custom(index, bytes, None)),
                     (false, perm) => self.with_path(b"/", perm, move |it, _| {
-                        it.custom(Effect::Custom(custom, bytes, None));
+                        it.custom(Effect::Custom(index, bytes, None));
                     }),
                 }
             }
@@ -280,8 +290,16 @@ impl Interpreter {
     }
 
     fn begin(&mut self, command: &CommandLine, logged: bool) {
-        let shown = if logged { Escaped(&command.arg).to_string() } else { String::new() };
-        self.current = Some(Current { name: Cow::Owned(command.name.clone()), shown, logged });
+        let shown = if logged {
+            Escaped(&command.arg).to_string()
+        } else {
+            String::new()
+        };
+        self.current = Some(Current {
+            name: Cow::Owned(command.name.clone()),
+            shown,
+            logged,
+        });
     }
 
     fn effect(&mut self, effect: Effect) {

@@ -1,12 +1,12 @@
 //! From a command's argument to a checked virtual path: the one place that does it.
 
 use super::Interpreter;
+use super::table::Argument;
 use crate::auth::Grant;
 use crate::proto::path::{PathError, VirtualPath};
 use crate::proto::perm::Perm;
 use crate::proto::reply::Reply;
 use crate::session::job::{Files, Outcome};
-use crate::session::table::Argument;
 
 impl Interpreter {
     /// The path that a client's bytes name from the current directory.
@@ -39,7 +39,10 @@ impl Interpreter {
             Grant::Yes => then(self, path),
             Grant::No => self.not_enough_privileges(),
             Grant::Depends { on_directory } => {
-                let work = Files::Metadata { path: path.clone(), follow: true };
+                let work = Files::Metadata {
+                    path: path.clone(),
+                    follow: true,
+                };
                 self.files(work, move |it, outcome| {
                     let directory = matches!(outcome, Outcome::Metadata(Ok(meta)) if meta.is_dir());
                     if directory == on_directory {
@@ -61,7 +64,14 @@ impl Interpreter {
         perm: Perm,
         run: fn(&mut Interpreter, VirtualPath),
     ) {
-        let or_default = |arg: &[u8]| if arg.is_empty() { argument.default } else { arg }.to_vec();
+        let or_default = |arg: &[u8]| {
+            if arg.is_empty() {
+                argument.default
+            } else {
+                arg
+            }
+            .to_vec()
+        };
         let Some(other) = (argument.otherwise)(arg).map(or_default) else {
             return self.with_path(&or_default(arg), perm, run);
         };
@@ -69,10 +79,16 @@ impl Interpreter {
             return self.with_path(&other, perm, run);
         };
         let exact = arg.to_vec();
-        self.files(Files::Metadata { path, follow: false }, move |it, outcome| {
-            let exists = matches!(outcome, Outcome::Metadata(Ok(_)));
-            it.with_path(if exists { &exact } else { &other }, perm, run);
-        });
+        self.files(
+            Files::Metadata {
+                path,
+                follow: false,
+            },
+            move |it, outcome| {
+                let exists = matches!(outcome, Outcome::Metadata(Ok(_)));
+                it.with_path(if exists { &exact } else { &other }, perm, run);
+            },
+        );
     }
 
     /// For `word path` arguments.
@@ -83,7 +99,10 @@ impl Interpreter {
         run: fn(&mut Interpreter, &[u8], VirtualPath),
     ) {
         let Some((word, path)) = split_word(arg) else {
-            return self.finish(Reply::new(501, "Syntax error: command needs two arguments."));
+            return self.finish(Reply::new(
+                501,
+                "Syntax error: command needs two arguments.",
+            ));
         };
         let word = word.to_vec();
         self.with_path(path, perm, move |it, path| run(it, &word, path));

@@ -13,16 +13,17 @@ use log::Level;
 
 use super::path::split_word;
 use super::{
-    Data, Effect, End, Event, Interpreter, Progress, Timer, Verdict, Wait, error_reply, open_error_reply,
+    Data, Effect, End, Event, Interpreter, Progress, Timer, Verdict, Wait, error_reply,
+    open_error_reply,
 };
 use crate::fs::{FileSystem, OpenMode};
 use crate::proto::path::VirtualPath;
 use crate::proto::perm::Perm;
 use crate::proto::reply::Reply;
-use crate::session::handler::Transferred;
 use crate::session::job::{Files, Job, OpenError, Outcome, Source};
 use crate::session::listing::{Format, Style};
 use crate::session::logging;
+use crate::session::transferred::Transferred;
 
 /// The transfer command, from its acceptance to its final reply.
 pub(super) enum Transfer {
@@ -61,7 +62,10 @@ pub(super) enum Plan {
 
 pub(crate) fn rest(it: &mut Interpreter, arg: &[u8]) {
     if it.ascii {
-        return it.finish(Reply::new(501, "Resuming transfers not allowed in ASCII mode."));
+        return it.finish(Reply::new(
+            501,
+            "Resuming transfers not allowed in ASCII mode.",
+        ));
     }
     match number(arg.trim_ascii()) {
         Some(offset) => {
@@ -92,7 +96,9 @@ pub(super) fn forget_declared_size(it: &mut Interpreter, command: &str) {
 
 fn number(digits: &[u8]) -> Option<u64> {
     let plain = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
-    plain.then(|| std::str::from_utf8(digits).ok()?.parse().ok()).flatten()
+    plain
+        .then(|| std::str::from_utf8(digits).ok()?.parse().ok())
+        .flatten()
 }
 
 pub(crate) fn retr(it: &mut Interpreter, path: VirtualPath) {
@@ -101,18 +107,25 @@ pub(crate) fn retr(it: &mut Interpreter, path: VirtualPath) {
     }
     let task = it.task("RETR", Some(&path), false);
     let rest = task.rest;
-    it.files(Files::OpenRead { path, rest }, move |it, outcome| match outcome {
-        Outcome::File(Ok(file)) => it.launch(task, Plan::Send(Source::File(file)), None),
-        Outcome::File(Err(error)) => it.fail_open(&error),
-        _ => it.lost(),
-    });
+    it.files(
+        Files::OpenRead { path, rest },
+        move |it, outcome| match outcome {
+            Outcome::File(Ok(file)) => it.launch(task, Plan::Send(Source::File(file)), None),
+            Outcome::File(Err(error)) => it.fail_open(&error),
+            _ => it.lost(),
+        },
+    );
 }
 
 pub(crate) fn stor(it: &mut Interpreter, path: VirtualPath) {
     if refuse_second(it) {
         return;
     }
-    let mode = if it.rest > 0 { OpenMode::Resume } else { OpenMode::Write };
+    let mode = if it.rest > 0 {
+        OpenMode::Resume
+    } else {
+        OpenMode::Write
+    };
     let task = it.task("STOR", Some(&path), true);
     store(it, task, path, mode);
 }
@@ -131,7 +144,11 @@ pub(crate) fn appe(it: &mut Interpreter, path: VirtualPath) {
 /// Looks whether the upload could work, then accepts it.
 fn store(it: &mut Interpreter, task: Task, path: VirtualPath, mode: OpenMode) {
     let rest = task.rest;
-    let check = Files::CheckStore { path: path.clone(), mode, rest };
+    let check = Files::CheckStore {
+        path: path.clone(),
+        mode,
+        rest,
+    };
     it.files(check, move |it, outcome| match outcome {
         Outcome::Checked(Ok(())) => it.accept_upload(task, path, mode, None),
         Outcome::Checked(Err(error)) => it.fail_open(&error),
@@ -152,17 +169,25 @@ pub(crate) fn stou(it: &mut Interpreter, arg: &[u8]) {
         let dir = path.parent().unwrap_or_else(VirtualPath::root);
         let mut prefix = path.file_name().unwrap_or(b"ftpd").to_vec();
         prefix.push(b'.');
-        it.files(Files::UniqueName { dir, prefix }, |it, outcome| match outcome {
-            Outcome::Path(Ok(path)) => {
-                let task = it.task("STOU", Some(&path), true);
-                // RFC 1123, 4.1.2.9: the client learns the name from this reply.
-                let mut text = b"FILE: ".to_vec();
-                text.extend(it.config.encoding.encode(path.file_name().unwrap_or_default()).iter());
-                it.accept_upload(task, path, OpenMode::CreateNew, Some(text));
-            }
-            Outcome::Path(Err(error)) => it.finish(error_reply(450, &error, "")),
-            _ => it.lost(),
-        });
+        it.files(
+            Files::UniqueName { dir, prefix },
+            |it, outcome| match outcome {
+                Outcome::Path(Ok(path)) => {
+                    let task = it.task("STOU", Some(&path), true);
+                    // RFC 1123, 4.1.2.9: the client learns the name from this reply.
+                    let mut text = b"FILE: ".to_vec();
+                    text.extend(
+                        it.config
+                            .encoding
+                            .encode(path.file_name().unwrap_or_default())
+                            .iter(),
+                    );
+                    it.accept_upload(task, path, OpenMode::CreateNew, Some(text));
+                }
+                Outcome::Path(Err(error)) => it.finish(error_reply(450, &error, "")),
+                _ => it.lost(),
+            },
+        );
     });
 }
 
@@ -175,8 +200,19 @@ pub(crate) fn nlst(it: &mut Interpreter, path: VirtualPath) {
 }
 
 pub(crate) fn mlsd(it: &mut Interpreter, path: VirtualPath) {
-    let perm = it.account.as_ref().map_or(Perm::NONE, |account| account.perms());
-    listing(it, "MLSD", Style::Mlsd { facts: it.facts, perm }, path);
+    let perm = it
+        .account
+        .as_ref()
+        .map_or(Perm::NONE, |account| account.perms());
+    listing(
+        it,
+        "MLSD",
+        Style::Mlsd {
+            facts: it.facts,
+            perm,
+        },
+        path,
+    );
 }
 
 fn listing(it: &mut Interpreter, command: &'static str, style: Style, path: VirtualPath) {
@@ -185,19 +221,22 @@ fn listing(it: &mut Interpreter, command: &'static str, style: Style, path: Virt
     }
     let task = it.task(command, None, false);
     let format = it.format(style);
-    it.files(Files::OpenListing { path, format }, move |it, outcome| match outcome {
-        Outcome::Listing(Ok(listing)) => {
-            it.launch(task, Plan::Send(Source::Listing(listing)), None);
-        }
-        // RFC 3659, 7.2.1
-        Outcome::Listing(Err(error))
-            if command == "MLSD" && error.kind() == std::io::ErrorKind::NotADirectory =>
-        {
-            it.finish(Reply::new(501, "No such directory."));
-        }
-        Outcome::Listing(Err(error)) => it.fail(&error),
-        _ => it.lost(),
-    });
+    it.files(
+        Files::OpenListing { path, format },
+        move |it, outcome| match outcome {
+            Outcome::Listing(Ok(listing)) => {
+                it.launch(task, Plan::Send(Source::Listing(listing)), None);
+            }
+            // RFC 3659, 7.2.1
+            Outcome::Listing(Err(error))
+                if command == "MLSD" && error.kind() == std::io::ErrorKind::NotADirectory =>
+            {
+                it.finish(Reply::new(501, "No such directory."));
+            }
+            Outcome::Listing(Err(error)) => it.fail(&error),
+            _ => it.lost(),
+        },
+    );
 }
 
 fn refuse_second(it: &mut Interpreter) -> bool {
@@ -210,14 +249,21 @@ fn refuse_second(it: &mut Interpreter) -> bool {
 
 impl Interpreter {
     pub(super) fn format(&self, style: Style) -> Format {
-        Format { style, zone: self.config.zone, encoding: self.config.encoding }
+        Format {
+            style,
+            zone: self.config.zone,
+            encoding: self.config.encoding,
+        }
     }
 
     /// Takes what REST and ALLO left for this transfer.
     fn task(&mut self, command: &'static str, path: Option<&VirtualPath>, receive: bool) -> Task {
         let rest = std::mem::take(&mut self.rest);
         let declared = self.declared.take().filter(|_| receive);
-        let fs = self.account.as_ref().map(|account| Arc::clone(account.filesystem()));
+        let fs = self
+            .account
+            .as_ref()
+            .map(|account| Arc::clone(account.filesystem()));
         let file = path.zip(fs.as_ref()).map(|(path, fs)| FileOf {
             path: path.clone(),
             real: fs.real_path(path).unwrap_or_default(),
@@ -242,9 +288,15 @@ impl Interpreter {
         mode: OpenMode,
         text: Option<Vec<u8>>,
     ) {
-        let Some(account) = &self.account else { return self.lost() };
+        let Some(account) = &self.account else {
+            return self.lost();
+        };
         let fs = Arc::clone(account.filesystem());
-        let work = Files::OpenWrite { path, mode, rest: task.rest };
+        let work = Files::OpenWrite {
+            path,
+            mode,
+            rest: task.rest,
+        };
         self.launch(task, Plan::Store(fs, work), text);
     }
 
@@ -273,12 +325,22 @@ impl Interpreter {
     }
 
     fn go(&mut self, task: Task, plan: Plan) {
-        let Task { ascii, slow, rest: offset, .. } = task;
+        let Task {
+            ascii,
+            slow,
+            rest: offset,
+            ..
+        } = task;
         self.effect(Effect::SetTimer(Timer::Idle, Duration::ZERO));
         self.effect(Effect::SetTimer(Timer::Data, Duration::ZERO));
         match plan {
             Plan::Send(source) => {
-                self.effect(Effect::Send { source, offset, ascii, slow });
+                self.effect(Effect::Send {
+                    source,
+                    offset,
+                    ascii,
+                    slow,
+                });
                 self.transfer = Transfer::Running(task);
             }
             Plan::Store(fs, work) => {
@@ -366,7 +428,10 @@ pub(crate) fn abor(it: &mut Interpreter, _: &[u8]) {
         }
         Transfer::Idle => {
             super::data::close(it);
-            it.finish(Reply::new(226, "ABOR command successful; data channel closed."));
+            it.finish(Reply::new(
+                226,
+                "ABOR command successful; data channel closed.",
+            ));
         }
     }
 }
@@ -380,21 +445,30 @@ pub(super) fn ended(it: &mut Interpreter, end: End) {
     let bytes = end.progress.sent + end.progress.received;
     let (complete, level, reply) = match &end.verdict {
         Verdict::Complete if task.differs_from_declared(&end) => {
-            let text = format!("Transfer aborted; {bytes} bytes received, not as declared by ALLO.");
+            let text =
+                format!("Transfer aborted; {bytes} bytes received, not as declared by ALLO.");
             (false, Level::Info, Reply::new(426, text))
         }
         Verdict::Complete => (true, Level::Debug, Reply::new(226, "Transfer complete.")),
-        Verdict::Aborted => {
-            (false, Level::Info, Reply::new(426, "Transfer aborted via ABOR."))
-        }
+        Verdict::Aborted => (
+            false,
+            Level::Info,
+            Reply::new(426, "Transfer aborted via ABOR."),
+        ),
         Verdict::Disconnected => {
             let text = format!("Transfer aborted; {bytes} bytes transmitted.");
             (false, Level::Debug, Reply::new(426, text))
         }
-        Verdict::Stalled => (false, Level::Info, Reply::new(421, "Data connection timed out.")),
-        Verdict::File(error) => {
-            (false, Level::Warn, error_reply(451, error, "; transfer aborted"))
-        }
+        Verdict::Stalled => (
+            false,
+            Level::Info,
+            Reply::new(421, "Data connection timed out."),
+        ),
+        Verdict::File(error) => (
+            false,
+            Level::Warn,
+            error_reply(451, error, "; transfer aborted"),
+        ),
     };
     it.report(&task, complete, end.progress);
     if matches!(end.verdict, Verdict::Stalled) {
@@ -448,4 +522,3 @@ impl Interpreter {
 pub(super) fn type_name(it: &Interpreter) -> &'static str {
     if it.ascii { "ASCII" } else { "Binary" }
 }
-

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use log::Level;
@@ -12,9 +11,8 @@ use crate::fs::File;
 use crate::proto::command::CommandLine;
 use crate::proto::path::VirtualPath;
 use crate::proto::reply::Reply;
-use crate::session::custom::Command;
-use crate::session::handler::Transferred;
 use crate::session::job::{Job, JobId, Outcome, Source};
+use crate::session::transferred::Transferred;
 
 /// What happened.
 pub(crate) enum Input {
@@ -62,14 +60,23 @@ pub(crate) enum Effect {
     Job(JobId, Job),
     /// Sends a source over the data connection, a file from `offset` on; `slow` asks for worker
     /// threads.
-    Send { source: Source, offset: u64, ascii: bool, slow: bool },
+    Send {
+        source: Source,
+        offset: u64,
+        ascii: bool,
+        slow: bool,
+    },
     /// Receives a file over the data connection.
-    Receive { file: Box<dyn File>, ascii: bool, slow: bool },
+    Receive {
+        file: Box<dyn File>,
+        ascii: bool,
+        slow: bool,
+    },
     /// Ends the running transfer with [`Verdict::Aborted`].
     Abort,
     AskProgress,
-    /// Runs a library user's command.
-    Custom(Arc<Command>, Vec<u8>, Option<VirtualPath>),
+    /// Runs a library user's command, by its place among the server's.
+    Custom(usize, Vec<u8>, Option<VirtualPath>),
     /// (Re)starts a timer; a duration of zero stops it.
     SetTimer(Timer, Duration),
     /// Calls the handler.

@@ -5,10 +5,19 @@ use super::*;
 #[test]
 fn passive_replies_tell_the_address() {
     let mut bench = Bench::logged_in();
-    assert_eq!(bench.say("PASV"), "227 Entering passive mode (127,0,0,1,15,161).");
-    assert_eq!(bench.say("EPSV"), "229 Entering extended passive mode (|||4001|).");
+    assert_eq!(
+        bench.say("PASV"),
+        "227 Entering passive mode (127,0,0,1,15,161)."
+    );
+    assert_eq!(
+        bench.say("EPSV"),
+        "229 Entering extended passive mode (|||4001|)."
+    );
     assert_eq!(bench.code("EPSV 1"), 229);
-    assert_eq!(bench.say("EPSV 2"), "522 Network protocol not supported (use 1).");
+    assert_eq!(
+        bench.say("EPSV 2"),
+        "522 Network protocol not supported (use 1)."
+    );
     assert_eq!(bench.say("EPSV 3"), "501 Unknown network protocol (use 1).");
     assert!(bench.say("EPSV all").starts_with("220 "));
     for line in ["PASV", "PORT 127,0,0,1,16,1", "EPRT |1|127.0.0.1|4097|"] {
@@ -21,11 +30,14 @@ fn passive_replies_tell_the_address() {
 fn masquerading() {
     let public = "1.2.3.4".parse().unwrap();
     let mapped = "5.6.7.8".parse().unwrap();
-    let mut bench = Bench::with(|config, _| config.masquerade_address = Some(public)).and_logged_in();
+    let mut bench =
+        Bench::with(|config, _| config.masquerade_address = Some(public)).and_logged_in();
     assert!(bench.say("PASV").contains("(1,2,3,4,"));
     let mut bench = Bench::with(|config, _| {
         config.masquerade_address = Some(public);
-        config.masquerade_map.insert("127.0.0.1".parse().unwrap(), mapped);
+        config
+            .masquerade_map
+            .insert("127.0.0.1".parse().unwrap(), mapped);
     })
     .and_logged_in();
     assert!(bench.say("PASV").contains("(5,6,7,8,"));
@@ -34,17 +46,32 @@ fn masquerading() {
 #[test]
 fn active_connections_and_their_checks() {
     let mut bench = Bench::logged_in();
-    assert_eq!(bench.say("PORT 127,0,0,1,16,1"), "200 Active data connection established.");
+    assert_eq!(
+        bench.say("PORT 127,0,0,1,16,1"),
+        "200 Active data connection established."
+    );
     assert_eq!(bench.code("EPRT |1|127.0.0.1|4097|"), 200);
-    assert_eq!(bench.say("PORT 127,0,0,1,17,92"), "425 Can't connect to specified address.");
+    assert_eq!(
+        bench.say("PORT 127,0,0,1,17,92"),
+        "425 Can't connect to specified address."
+    );
     assert_eq!(
         bench.say("PORT 10,0,0,1,16,1"),
         "501 Rejected data connection to foreign address 10.0.0.1:4097."
     );
-    assert_eq!(bench.say("PORT 127,0,0,1,0,22"), "501 PORT against the privileged port \"22\" refused.");
+    assert_eq!(
+        bench.say("PORT 127,0,0,1,0,22"),
+        "501 PORT against the privileged port \"22\" refused."
+    );
     assert_eq!(bench.code("EPRT |2|::1|4097|"), 522);
     assert_eq!(bench.code("EPRT |3|::1|4097|"), 501);
-    for line in ["PORT 1,2,3", "PORT a,b,c,d,e,f", "PORT 256,0,0,1,16,1", "EPRT x", "EPRT |1||4097|"] {
+    for line in [
+        "PORT 1,2,3",
+        "PORT a,b,c,d,e,f",
+        "PORT 256,0,0,1,16,1",
+        "EPRT x",
+        "EPRT |1||4097|",
+    ] {
         assert_eq!(bench.code(line), 501, "{line}");
     }
     let mut open = Bench::with(|config, _| {
@@ -82,16 +109,26 @@ fn timeouts_of_the_data_connection() {
     let mut bench = Bench::logged_in();
     bench.files.file("/f", "data");
     bench.say("PASV");
-    assert!(bench.timers.contains(&(Timer::Data, Duration::from_secs(30))));
+    assert!(
+        bench
+            .timers
+            .contains(&(Timer::Data, Duration::from_secs(30)))
+    );
     assert!(bench.feed(Input::Timer(Timer::Data)).is_empty());
     assert!(!bench.listening);
     assert_eq!(bench.say("RETR f"), "425 Passive data channel timed out.");
     bench.say("PASV");
     assert_eq!(bench.code("RETR f"), 150);
-    assert_eq!(bench.feed(Input::Timer(Timer::Data)), ["425 Passive data channel timed out."]);
+    assert_eq!(
+        bench.feed(Input::Timer(Timer::Data)),
+        ["425 Passive data channel timed out."]
+    );
     // Without PASV or PORT at all.
     assert_eq!(bench.code("RETR f"), 150);
-    assert_eq!(bench.feed(Input::Timer(Timer::Data)), ["425 Can't open data connection."]);
+    assert_eq!(
+        bench.feed(Input::Timer(Timer::Data)),
+        ["425 Can't open data connection."]
+    );
     assert!(!bench.it.is_transferring() && bench.it.wants_line());
 }
 
@@ -100,8 +137,14 @@ fn an_open_connection_that_no_command_uses() {
     let mut bench = Bench::logged_in();
     bench.say("PASV");
     bench.open_data();
-    assert_eq!(bench.timers.last(), Some(&(Timer::Data, Duration::from_secs(300))));
-    assert_eq!(bench.feed(Input::Timer(Timer::Data)), ["421 Data connection timed out."]);
+    assert_eq!(
+        bench.timers.last(),
+        Some(&(Timer::Data, Duration::from_secs(300)))
+    );
+    assert_eq!(
+        bench.feed(Input::Timer(Timer::Data)),
+        ["421 Data connection timed out."]
+    );
     assert!(bench.closed);
 }
 
@@ -111,6 +154,9 @@ fn a_connection_limit_is_told() {
     bench.it.handle(Input::Command(command::parse(b"PASV")));
     while bench.it.poll_effect().is_some() {}
     let full = io::Error::new(io::ErrorKind::QuotaExceeded, "Too many connections");
-    assert_eq!(bench.feed(Input::Listening(Err(full))), ["425 Too many connections."]);
+    assert_eq!(
+        bench.feed(Input::Listening(Err(full))),
+        ["425 Too many connections."]
+    );
     assert!(bench.it.wants_line());
 }

@@ -21,7 +21,10 @@ fn a_refusal_comes_late_and_tells_nothing() {
         bench.say(&format!("USER {name}"));
         assert!(bench.all("PASS wrong").is_empty());
         assert!(!bench.it.wants_line());
-        assert_eq!(bench.timers.last(), Some(&(Timer::Refusal, Duration::from_secs(3))));
+        assert_eq!(
+            bench.timers.last(),
+            Some(&(Timer::Refusal, Duration::from_secs(3)))
+        );
         answers.push(bench.feed(Input::Timer(Timer::Refusal)));
         assert_eq!(bench.events, [format!("failed {name}")]);
         assert_eq!(bench.say("PASS 12345"), "503 Login with USER first.");
@@ -40,7 +43,10 @@ fn too_many_refusals_end_the_session() {
     assert_eq!(bench.say("PASS x"), "530 Authentication failed.");
     assert!(!bench.closed);
     bench.say("USER x");
-    assert_eq!(bench.say("PASS x"), "530 Authentication failed. Disconnecting.");
+    assert_eq!(
+        bench.say("PASS x"),
+        "530 Authentication failed. Disconnecting."
+    );
     assert!(bench.closed);
 
     let mut endless = Bench::with(|config, _| {
@@ -83,8 +89,14 @@ fn the_idle_timer_ends_the_session_but_no_transfer() {
     assert!(bench.feed(Input::Timer(Timer::Idle)).is_empty());
     assert!(!bench.closed);
     bench.end(Verdict::Complete, 4);
-    assert_eq!(bench.timers.last(), Some(&(Timer::Idle, Duration::from_secs(300))));
-    assert_eq!(bench.feed(Input::Timer(Timer::Idle)), ["421 Control connection timed out."]);
+    assert_eq!(
+        bench.timers.last(),
+        Some(&(Timer::Idle, Duration::from_secs(300)))
+    );
+    assert_eq!(
+        bench.feed(Input::Timer(Timer::Idle)),
+        ["421 Control connection timed out."]
+    );
     assert!(bench.closed);
 }
 
@@ -119,14 +131,24 @@ fn a_server_that_stops_waits_for_the_transfer() {
 #[test]
 fn parameters() {
     let mut bench = Bench::logged_in();
-    for line in ["TYPE A", "type a n", "TYPE L7", "TYPE I", "TYPE L 8", "STRU F", "MODE S"] {
+    for line in [
+        "TYPE A", "type a n", "TYPE L7", "TYPE I", "TYPE L 8", "STRU F", "MODE S",
+    ] {
         assert_eq!(bench.code(line), 200, "{line}");
     }
-    for (line, code) in [("TYPE E", 504), ("STRU R", 504), ("STRU X", 501), ("MODE B", 504)] {
+    for (line, code) in [
+        ("TYPE E", 504),
+        ("STRU R", 504),
+        ("STRU X", 501),
+        ("MODE B", 504),
+    ] {
         assert_eq!(bench.code(line), code, "{line}");
     }
     assert_eq!(bench.say("OPTS UTF8 ON"), "200 Always in UTF8 mode.");
-    assert_eq!(bench.say("OPTS MLST type;size;nonsense;"), "200 MLST OPTS type;size;");
+    assert_eq!(
+        bench.say("OPTS MLST type;size;nonsense;"),
+        "200 MLST OPTS type;size;"
+    );
     assert_eq!(bench.code("OPTS MLST nonsense"), 501);
     assert_eq!(bench.code("OPTS PASV x"), 501);
     assert_eq!(bench.code("HELP"), 214);

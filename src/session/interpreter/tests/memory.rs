@@ -24,7 +24,8 @@ impl Memory {
     }
 
     pub(super) fn file(&self, path: &str, content: &str) -> &Memory {
-        self.nodes().insert(path.parse().unwrap(), Some(content.into()));
+        self.nodes()
+            .insert(path.parse().unwrap(), Some(content.into()));
         self
     }
 
@@ -35,7 +36,8 @@ impl Memory {
     }
 
     pub(super) fn has(&self, path: &str) -> bool {
-        self.nodes().contains_key(&path.parse::<VirtualPath>().unwrap())
+        self.nodes()
+            .contains_key(&path.parse::<VirtualPath>().unwrap())
     }
 }
 
@@ -52,7 +54,11 @@ impl FileSystem for Memory {
             None => return Err(missing()),
         };
         Ok(Metadata {
-            kind: if content.is_some() { FileKind::File } else { FileKind::Directory },
+            kind: if content.is_some() {
+                FileKind::File
+            } else {
+                FileKind::Directory
+            },
             size: content.map_or(0, |content| content.len() as u64),
             modified: 1_000_000_000,
             created: None,
@@ -68,23 +74,42 @@ impl FileSystem for Memory {
         let found = self.nodes().get(path).cloned();
         let content = match (found, mode) {
             (Some(None), _) => {
-                return Err(io::Error::new(io::ErrorKind::IsADirectory, "Is a directory"));
+                return Err(io::Error::new(
+                    io::ErrorKind::IsADirectory,
+                    "Is a directory",
+                ));
             }
             (Some(_), OpenMode::CreateNew) => return Err(io::ErrorKind::AlreadyExists.into()),
             (Some(Some(content)), OpenMode::Read | OpenMode::Append | OpenMode::Resume) => content,
             (None, OpenMode::Read | OpenMode::Resume) => return Err(missing()),
             _ => Vec::new(),
         };
-        let position = if mode == OpenMode::Append { content.len() } else { 0 };
+        let position = if mode == OpenMode::Append {
+            content.len()
+        } else {
+            0
+        };
         self.nodes().insert(path.clone(), Some(content));
-        Ok(Box::new(Open { files: self.clone(), path: path.clone(), position }))
+        Ok(Box::new(Open {
+            files: self.clone(),
+            path: path.clone(),
+            position,
+        }))
     }
 
     fn read_dir(&self, path: &VirtualPath) -> io::Result<Box<dyn Directory>> {
         let nodes = self.nodes();
-        let inside = nodes.keys().filter(|node| node.parent().as_ref() == Some(path));
-        let names = inside.filter_map(|node| node.file_name().map(<[u8]>::to_vec)).collect();
-        Ok(Box::new(List { files: self.clone(), path: path.clone(), names }))
+        let inside = nodes
+            .keys()
+            .filter(|node| node.parent().as_ref() == Some(path));
+        let names = inside
+            .filter_map(|node| node.file_name().map(<[u8]>::to_vec))
+            .collect();
+        Ok(Box::new(List {
+            files: self.clone(),
+            path: path.clone(),
+            names,
+        }))
     }
 
     fn create_dir(&self, path: &VirtualPath) -> io::Result<()> {
@@ -127,7 +152,10 @@ struct Open {
 impl File for Open {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let nodes = self.files.nodes();
-        let content = nodes.get(&self.path).and_then(Option::as_ref).ok_or_else(missing)?;
+        let content = nodes
+            .get(&self.path)
+            .and_then(Option::as_ref)
+            .ok_or_else(missing)?;
         let rest = &content[self.position..];
         let count = rest.len().min(buf.len());
         buf[..count].copy_from_slice(&rest[..count]);
@@ -137,7 +165,10 @@ impl File for Open {
 
     fn write_all(&mut self, buf: &[u8]) -> io::Result<()> {
         let mut nodes = self.files.nodes();
-        let content = nodes.get_mut(&self.path).and_then(Option::as_mut).ok_or_else(missing)?;
+        let content = nodes
+            .get_mut(&self.path)
+            .and_then(Option::as_mut)
+            .ok_or_else(missing)?;
         let end = self.position + buf.len();
         content.resize(content.len().max(end), 0);
         content[self.position..end].copy_from_slice(buf);

@@ -24,7 +24,10 @@ struct OneUser {
 
 impl Authorizer for OneUser {
     fn authenticate(&self, credentials: &Credentials) -> Result<Account, AuthFailed> {
-        match (credentials.username.as_str(), credentials.password.as_bytes()) {
+        match (
+            credentials.username.as_str(),
+            credentials.password.as_bytes(),
+        ) {
             ("user", b"12345") => Ok(self.account.clone()),
             _ => Err(AuthFailed::default()),
         }
@@ -64,7 +67,7 @@ impl Bench {
         let peer = "127.0.0.1:40000".parse().unwrap();
         let local = "127.0.0.1:21".parse().unwrap();
         Bench {
-            it: Interpreter::new(Arc::new(config), peer, local),
+            it: Interpreter::new(Arc::new(config), Table::default(), peer, local),
             files,
             inputs: VecDeque::new(),
             replies: Vec::new(),
@@ -168,7 +171,8 @@ impl Bench {
         match effect {
             Effect::Reply(reply, _) => self.replies.push(reply.to_string()),
             Effect::Raw(bytes) => {
-                self.replies.push(String::from_utf8_lossy(&bytes).into_owned());
+                self.replies
+                    .push(String::from_utf8_lossy(&bytes).into_owned());
                 self.inputs.push_back(Input::Drained);
             }
             Effect::Listen => {
@@ -194,11 +198,16 @@ impl Bench {
             Effect::Receive { file, .. } => self.sink = Some(file),
             Effect::Abort => {
                 (self.source, self.sink) = (None, None);
-                let end = End { verdict: Verdict::Aborted, progress: Progress::default() };
+                let end = End {
+                    verdict: Verdict::Aborted,
+                    progress: Progress::default(),
+                };
                 self.inputs.push_back(Input::Ended(end));
             }
             Effect::AskProgress => self.inputs.push_back(Input::Progress(Progress::default())),
-            Effect::Custom(..) => self.inputs.push_back(Input::Custom(Reply::new(200, "Custom."))),
+            Effect::Custom(..) => self
+                .inputs
+                .push_back(Input::Custom(Reply::new(200, "Custom."))),
             Effect::SetTimer(timer, delay) => self.timers.push((timer, delay)),
             Effect::Event(event) => self.events.push(match event {
                 Event::Login(user) => format!("login {user}"),
@@ -217,19 +226,40 @@ impl Bench {
 
 #[test]
 fn every_row_answers_every_kind_of_argument_exactly_once() {
-    let rows: Vec<String> =
-        Config::default().commands.rows().iter().map(|row| row.name.to_string()).collect();
+    let rows: Vec<String> = Table::default()
+        .rows()
+        .iter()
+        .map(|row| row.name.to_string())
+        .collect();
     let long = "x".repeat(2000);
-    let arguments = ["", "x", " ", "-", "..", "/", "\0", "\u{ff}\u{fe}", "%s%n", "1 2 3", &long];
+    let arguments = [
+        "",
+        "x",
+        " ",
+        "-",
+        "..",
+        "/",
+        "\0",
+        "\u{ff}\u{fe}",
+        "%s%n",
+        "1 2 3",
+        &long,
+    ];
     for name in &rows {
         for argument in arguments {
             let mut bench = Bench::logged_in();
-            let line = if argument.is_empty() { name.clone() } else { format!("{name} {argument}") };
+            let line = if argument.is_empty() {
+                name.clone()
+            } else {
+                format!("{name} {argument}")
+            };
             let replies = bench.all(&line);
             let finals = replies.iter().filter(|reply| !reply.starts_with('1'));
             // A transfer that was accepted waits for its data connection.
             let expected = usize::from(!bench.it.is_transferring());
-            let finals = finals.filter(|reply| reply.as_bytes().get(3) == Some(&b' ')).count();
+            let finals = finals
+                .filter(|reply| reply.as_bytes().get(3) == Some(&b' '))
+                .count();
             assert_eq!(finals, expected, "{line:?}: {replies:?}");
             if name != "QUIT" || !argument.is_empty() {
                 assert!(bench.it.wants_line(), "{line:?}");
@@ -240,7 +270,7 @@ fn every_row_answers_every_kind_of_argument_exactly_once() {
 
 #[test]
 fn what_needs_a_login_is_refused_without() {
-    for row in Config::default().commands.rows().iter().filter(|row| row.login) {
+    for row in Table::default().rows().iter().filter(|row| row.login) {
         let mut bench = Bench::new();
         let line = match row.arg {
             Arg::Required => format!("{} x y", row.name),
@@ -252,21 +282,36 @@ fn what_needs_a_login_is_refused_without() {
     assert_eq!(bench.code("STAT /"), 530);
     assert_eq!(bench.code("STAT"), 211);
     assert_eq!(bench.code("NOPE"), 500);
-    assert_eq!(bench.say("mkd"), "501 Syntax error: command needs an argument.");
-    assert_eq!(bench.say("pwd x"), "501 Syntax error: command does not accept arguments.");
+    assert_eq!(
+        bench.say("mkd"),
+        "501 Syntax error: command needs an argument."
+    );
+    assert_eq!(
+        bench.say("pwd x"),
+        "501 Syntax error: command does not accept arguments."
+    );
 }
 
 #[test]
 fn permissions_are_checked_on_the_path() {
     let mut bench = Bench::with(|_, account| {
-        *account = account
-            .clone()
-            .perm(Perm::READ_ONLY)
-            .override_perm("/incoming".parse().unwrap(), Perm::ALL, false);
+        *account = account.clone().perm(Perm::READ_ONLY).override_perm(
+            "/incoming".parse().unwrap(),
+            Perm::ALL,
+            false,
+        );
     })
     .and_logged_in();
     bench.files.dir("/incoming").dir("/incoming/sub");
-    for line in ["MKD x", "DELE x", "STOR x", "APPE x", "RNFR x", "SITE CHMOD 644 x", "STOU"] {
+    for line in [
+        "MKD x",
+        "DELE x",
+        "STOR x",
+        "APPE x",
+        "RNFR x",
+        "SITE CHMOD 644 x",
+        "STOU",
+    ] {
         assert_eq!(bench.say(line), "550 Not enough privileges.", "{line}");
     }
     assert_eq!(bench.code("MFMT 20200101000000 x"), 550);
@@ -285,7 +330,14 @@ fn a_lost_job_is_an_error_and_not_the_end() {
     assert!(!bench.it.wants_line());
     let (id, _) = bench.jobs.pop_front().unwrap();
     // Outcomes that nobody waits for change nothing.
-    assert!(bench.feed(Input::Job(id.wrapping_sub(1), Outcome::Lost)).is_empty());
-    assert_eq!(bench.feed(Input::Job(id, Outcome::Lost)), ["451 Internal error."]);
+    assert!(
+        bench
+            .feed(Input::Job(id.wrapping_sub(1), Outcome::Lost))
+            .is_empty()
+    );
+    assert_eq!(
+        bench.feed(Input::Job(id, Outcome::Lost)),
+        ["451 Internal error."]
+    );
     assert!(bench.it.wants_line());
 }

@@ -5,7 +5,11 @@ use super::*;
 /// Logged in, with a data connection and some files.
 fn ready() -> Bench {
     let mut bench = Bench::logged_in();
-    bench.files.file("/f", "0123456789").dir("/dir").file("/dir/g", "g");
+    bench
+        .files
+        .file("/f", "0123456789")
+        .dir("/dir")
+        .file("/dir/g", "g");
     bench.say("PASV");
     bench.open_data();
     bench
@@ -14,7 +18,10 @@ fn ready() -> Bench {
 #[test]
 fn a_download() {
     let mut bench = ready();
-    assert_eq!(bench.say("RETR f"), "125 Data connection already open. Transfer starting.");
+    assert_eq!(
+        bench.say("RETR f"),
+        "125 Data connection already open. Transfer starting."
+    );
     assert_eq!(bench.sent(), "0123456789");
     assert_eq!(bench.end(Verdict::Complete, 10), ["226 Transfer complete."]);
     assert_eq!(bench.events, ["sent /f 20"]);
@@ -30,7 +37,10 @@ fn a_download_goes_on_where_rest_says() {
     assert_eq!(bench.sent(), "789");
     bench.end(Verdict::Complete, 3);
     bench.say("REST 11");
-    assert_eq!(bench.say("RETR f"), "554 REST position (11) > file size (10)");
+    assert_eq!(
+        bench.say("RETR f"),
+        "554 REST position (11) > file size (10)"
+    );
     // REST is for one command.
     assert_eq!(bench.code("RETR f"), 150);
     for line in ["REST x", "REST -1", "REST 18446744073709551616", "REST  "] {
@@ -47,7 +57,10 @@ fn an_upload_touches_nothing_before_data_can_flow() {
     bench.say("PASV");
     assert_eq!(bench.code("STOR f"), 150);
     assert_eq!(bench.files.content("/f").unwrap(), "old");
-    assert_eq!(bench.feed(Input::Timer(Timer::Data)), ["425 Passive data channel timed out."]);
+    assert_eq!(
+        bench.feed(Input::Timer(Timer::Data)),
+        ["425 Passive data channel timed out."]
+    );
     assert_eq!(bench.files.content("/f").unwrap(), "old");
 
     bench.say("PASV");
@@ -65,7 +78,10 @@ fn an_upload_s_target_is_looked_at_first() {
     assert_eq!(bench.say("STOR nope/x"), "550 No such file or directory.");
     assert_eq!(bench.say("STOR f/x"), "550 Not a directory.");
     bench.say("REST 99");
-    assert_eq!(bench.say("STOR f"), "554 REST position (99) > file size (10)");
+    assert_eq!(
+        bench.say("STOR f"),
+        "554 REST position (99) > file size (10)"
+    );
     bench.say("REST 5");
     assert_eq!(bench.say("STOR nope"), "550 No such file or directory.");
 }
@@ -83,8 +99,14 @@ fn uploads_that_append_resume_or_choose_a_name() {
     bench.receive(b"XY");
     assert_eq!(bench.files.content("/f").unwrap(), "0123456789XY");
     bench.say("REST 10");
-    assert_eq!(bench.say("APPE f"), "450 Can't APPE while REST request is pending.");
-    assert_eq!(bench.say("STOU"), "450 Can't STOU while REST request is pending.");
+    assert_eq!(
+        bench.say("APPE f"),
+        "450 Can't APPE while REST request is pending."
+    );
+    assert_eq!(
+        bench.say("STOU"),
+        "450 Can't STOU while REST request is pending."
+    );
     bench.say("REST 0");
     let reply = bench.say("STOU dir/wish");
     let name = reply.strip_prefix("150 FILE: ").unwrap().to_owned();
@@ -105,16 +127,29 @@ fn a_declared_size_is_held_against_what_came() {
     assert!(replies[0].starts_with("426 "), "{replies:?}");
     assert_eq!(bench.events, ["incomplete received /f"]);
     // It counts once, the last one counts, and only right before the upload.
-    for lines in [&["STOR f"][..], &["ALLO 3", "ALLO 4", "PASV"], &["ALLO 3", "PWD"]] {
+    for lines in [
+        &["STOR f"][..],
+        &["ALLO 3", "ALLO 4", "PASV"],
+        &["ALLO 3", "PWD"],
+    ] {
         lines.iter().for_each(|line| drop(bench.all(line)));
         bench.say("PASV");
         bench.open_data();
         if !bench.it.is_transferring() {
             bench.say("STOR f");
         }
-        assert_eq!(bench.receive(b"four"), ["226 Transfer complete."], "{lines:?}");
+        assert_eq!(
+            bench.receive(b"four"),
+            ["226 Transfer complete."],
+            "{lines:?}"
+        );
     }
-    for line in ["ALLO x", "ALLO -1", "ALLO 9 R 1", "ALLO 18446744073709551616"] {
+    for line in [
+        "ALLO x",
+        "ALLO -1",
+        "ALLO 9 R 1",
+        "ALLO 18446744073709551616",
+    ] {
         assert_eq!(bench.code(line), 202, "{line}");
     }
 }
@@ -133,7 +168,10 @@ fn verdicts() {
         bench.say("STOR f");
         let stalled = matches!(verdict, Verdict::Stalled);
         let replies = bench.end(verdict, 1);
-        assert!(replies.len() == 1 && replies[0].starts_with(code), "{replies:?}");
+        assert!(
+            replies.len() == 1 && replies[0].starts_with(code),
+            "{replies:?}"
+        );
         assert_eq!(bench.events, ["incomplete received /f"]);
         assert_eq!(bench.closed, stalled);
     }
@@ -145,9 +183,15 @@ fn abor_always_ends_in_226() {
     bench.files.file("/f", "data");
     assert_eq!(bench.say("ABOR"), "226 No transfer to abort.");
     bench.say("PASV");
-    assert_eq!(bench.say("ABOR"), "226 ABOR command successful; data channel closed.");
+    assert_eq!(
+        bench.say("ABOR"),
+        "226 ABOR command successful; data channel closed."
+    );
     assert!(!bench.listening);
-    let both = ["426 Transfer aborted via ABOR.", "226 ABOR command successful."];
+    let both = [
+        "426 Transfer aborted via ABOR.",
+        "226 ABOR command successful.",
+    ];
     bench.say("PASV");
     bench.say("STOR f");
     assert_eq!(bench.all("ABOR"), both);
@@ -174,7 +218,9 @@ fn abor_always_ends_in_226() {
 fn one_transfer_at_a_time() {
     let mut bench = ready();
     bench.say("RETR f");
-    for line in ["RETR f", "STOR f", "APPE f", "STOU", "LIST", "NLST", "MLSD", "PASV", "EPSV"] {
+    for line in [
+        "RETR f", "STOR f", "APPE f", "STOU", "LIST", "NLST", "MLSD", "PASV", "EPSV",
+    ] {
         assert_eq!(bench.say(line), "450 Transfer in progress.", "{line}");
     }
     assert_eq!(bench.code("PORT 127,0,0,1,16,1"), 450);
@@ -234,7 +280,10 @@ fn status_of_a_path_comes_over_the_control_connection() {
     let replies = bench.all("STAT /dir");
     assert_eq!(replies.len(), 3);
     assert_eq!(replies[0], "213-Status of \"/dir\":\r\n");
-    assert!(replies[1].starts_with("-rw-r--r--") && replies[1].ends_with(" g\r\n"), "{replies:?}");
+    assert!(
+        replies[1].starts_with("-rw-r--r--") && replies[1].ends_with(" g\r\n"),
+        "{replies:?}"
+    );
     assert_eq!(replies[2], "213 End of status.");
     assert_eq!(bench.say("STAT *"), "550 Globbing not supported.");
 }
@@ -242,18 +291,30 @@ fn status_of_a_path_comes_over_the_control_connection() {
 #[test]
 fn directories_and_names() {
     let mut bench = ready();
-    assert_eq!(bench.say("CWD dir"), "250 \"/dir\" is the current directory.");
+    assert_eq!(
+        bench.say("CWD dir"),
+        "250 \"/dir\" is the current directory."
+    );
     assert_eq!(bench.say("CWD dir "), "550 No such file or directory.");
     assert_eq!(bench.say("CWD g"), "550 Not a directory.");
     assert_eq!(bench.say("CDUP"), "250 \"/\" is the current directory.");
-    assert_eq!(bench.say("CWD dir "), "250 \"/dir\" is the current directory.");
+    assert_eq!(
+        bench.say("CWD dir "),
+        "250 \"/dir\" is the current directory."
+    );
     assert_eq!(bench.say("CWD"), "250 \"/\" is the current directory.");
-    assert_eq!(bench.say("CWD ../../.."), "250 \"/\" is the current directory.");
+    assert_eq!(
+        bench.say("CWD ../../.."),
+        "250 \"/\" is the current directory."
+    );
     assert_eq!(bench.say("MKD a\"b"), "257 \"/a\"\"b\" directory created.");
     assert_eq!(bench.say("MKD a\"b"), "550 File exists.");
     assert_eq!(bench.say("RMD a\"b"), "250 Directory removed.");
     assert_eq!(bench.say("RMD /"), "550 Can't remove root directory.");
-    assert_eq!(bench.say("RNTO x"), "503 Bad sequence of commands: use RNFR first.");
+    assert_eq!(
+        bench.say("RNTO x"),
+        "503 Bad sequence of commands: use RNFR first."
+    );
     assert_eq!(bench.say("RNFR /"), "550 Can't rename home directory.");
     assert_eq!(bench.code("RNFR nope"), 550);
     assert_eq!(bench.code("RNFR f"), 350);
@@ -270,12 +331,18 @@ fn sizes_times_and_modes() {
     assert_eq!(bench.say("SIZE dir"), "550 /dir is not retrievable.");
     assert_eq!(bench.say("MDTM f"), "213 20010909014640");
     assert_eq!(bench.code("MDTM dir"), 550);
-    assert_eq!(bench.say("MFMT 20010909014640 f"), "213 Modify=20010909014640; /f.");
+    assert_eq!(
+        bench.say("MFMT 20010909014640 f"),
+        "213 Modify=20010909014640; /f."
+    );
     assert_eq!(bench.code("MDTM 20010909014640 f"), 253);
     bench.files.file("/20010909014640 f", "");
     assert_eq!(bench.code("MDTM 20010909014640 f"), 213);
     for line in ["MFMT 2001 f", "MFMT 20011399000000 f", "MFMT x f"] {
-        assert!(bench.say(line).starts_with("550 Invalid time format"), "{line}");
+        assert!(
+            bench.say(line).starts_with("550 Invalid time format"),
+            "{line}"
+        );
     }
     assert_eq!(bench.code("MFMT 20010909014640"), 501);
     assert_eq!(bench.code("SITE UTIME 200109090146 f"), 200);
@@ -283,7 +350,12 @@ fn sizes_times_and_modes() {
     assert_eq!(bench.code(&format!("SITE UTIME f {times}")), 200);
     assert_eq!(bench.code("SITE UTIME f"), 501);
     assert_eq!(bench.say("SITE CHMOD 755 f"), "200 SITE CHMOD successful.");
-    for line in ["SITE CHMOD 9 f", "SITE CHMOD 888 f", "SITE CHMOD 07777 f", "SITE CHMOD 755"] {
+    for line in [
+        "SITE CHMOD 9 f",
+        "SITE CHMOD 888 f",
+        "SITE CHMOD 07777 f",
+        "SITE CHMOD 755",
+    ] {
         assert_eq!(bench.code(line), 501, "{line}");
     }
     bench.say("TYPE A");

@@ -5,9 +5,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use super::custom::Command;
-use super::interpreter::Interpreter;
-use super::interpreter::{data, files, info, login, transfer};
+use super::{Interpreter, data, files, info, login, transfer};
 use crate::proto::command::{Arg, is_ls_option, strip_ls_options};
 use crate::proto::path::VirtualPath;
 use crate::proto::perm::Perm;
@@ -38,8 +36,8 @@ pub(crate) enum Run {
     Path(Argument, fn(&mut Interpreter, VirtualPath)),
     /// Takes a word and a path behind it.
     WordPath(fn(&mut Interpreter, &[u8], VirtualPath)),
-    /// A library user's.
-    Custom(Arc<Command>),
+    /// A library user's, by its place among the server's.
+    Custom { index: usize, takes_path: bool },
 }
 
 /// How a path argument is read.
@@ -51,11 +49,26 @@ pub(crate) struct Argument {
     pub(crate) otherwise: fn(&[u8]) -> Option<&[u8]>,
 }
 
-const EXACT: Argument = Argument { default: b"", otherwise: |_| None };
-const FOLDER: Argument = Argument { default: b"", otherwise: without_trailing_blanks };
-const CHANGE_TO: Argument = Argument { default: b"/", otherwise: without_trailing_blanks };
-const PARENT: Argument = Argument { default: b"..", otherwise: |_| None };
-const LS: Argument = Argument { default: b"", otherwise: without_ls_options };
+const EXACT: Argument = Argument {
+    default: b"",
+    otherwise: |_| None,
+};
+const FOLDER: Argument = Argument {
+    default: b"",
+    otherwise: without_trailing_blanks,
+};
+const CHANGE_TO: Argument = Argument {
+    default: b"/",
+    otherwise: without_trailing_blanks,
+};
+const PARENT: Argument = Argument {
+    default: b"..",
+    otherwise: |_| None,
+};
+const LS: Argument = Argument {
+    default: b"",
+    otherwise: without_ls_options,
+};
 
 fn without_trailing_blanks(arg: &[u8]) -> Option<&[u8]> {
     let trimmed = arg.trim_ascii_end();
@@ -156,7 +169,9 @@ impl Default for Table {
 
 impl fmt::Debug for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.rows().iter().map(|row| &row.name)).finish()
+        f.debug_list()
+            .entries(self.rows().iter().map(|row| &row.name))
+            .finish()
     }
 }
 
@@ -172,9 +187,8 @@ impl Table {
         &self.0
     }
 
-    /// Adds a user's command; one of the same name gives way.
-    pub(crate) fn add(&mut self, command: Command) {
-        let row = command.into_row();
+    /// Adds a row; one of the same name gives way.
+    pub(crate) fn add(&mut self, row: Row) {
         let rows = Arc::make_mut(&mut self.0);
         match rows.binary_search_by(|known| known.name.cmp(&row.name)) {
             Ok(index) => rows[index] = row,
@@ -190,7 +204,12 @@ mod tests {
     #[test]
     fn rows_are_sorted_and_unique_and_their_help_names_them() {
         let table = Table::default();
-        assert!(table.rows().windows(2).all(|pair| pair[0].name < pair[1].name));
+        assert!(
+            table
+                .rows()
+                .windows(2)
+                .all(|pair| pair[0].name < pair[1].name)
+        );
         for row in table.rows() {
             let syntax = format!("Syntax: {}", row.name);
             assert!(row.help.starts_with(&syntax), "{}", row.help);

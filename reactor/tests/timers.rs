@@ -1,0 +1,203 @@
+//! Timers on the running loop: waiting exactly, and what callbacks do with them.
+
+mod common;
+
+use common::*;
+use ftpdlib_reactor::{Context, Reactor, TimerId};
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+const MS: Duration = Duration::from_millis(1);
+
+/// One dispatcher that sets timers in `start` and logs their tags.
+fn with_timers(start: impl FnMut(&mut Context<'_>, ()) + 'static) -> (Reactor, Log) {
+    let log = Log::default();
+    let l = log.clone();
+    let mut reactor = Reactor::new().unwrap();
+    let probe = Probe::new()
+        .start(start)
+        .timeout(move |_, (_, tag)| l.add(tag.to_string()));
+    reactor.spawn(probe.boxed());
+    (reactor, log)
+}
+
+#[test]
+fn they_fire_in_order_and_never_early() {
+    let begin = Instant::now();
+    let (mut reactor, log) = with_timers(|cx, ()| {
+        cx.call_later(30 * MS, 3);
+        cx.call_later(10 * MS, 1);
+        cx.call_later(20 * MS, 2);
+    });
+    for (count, least) in [(1, 10), (2, 20), (3, 30)] {
+        turn_until(&mut reactor, || log.len() >= count);
+        assert!(begin.elapsed() >= least * MS);
+    }
+    assert_eq!(log.take(), ["1", "2", "3"]);
+}
+
+#[test]
+fn the_loop_does_not_turn_in_vain() {
+    // Odd fractions of a millisecond are where rounding down would spin.
+    for micros in [300, 1_500, 7_999, 20_001] {
+        let (mut reactor, log) = with_timers(move |cx, ()| {
+            cx.call_later(Duration::from_micros(micros), 1);
+            let cancelled = cx.call_later(Duration::from_micros(micros / 2), 2);
+            cx.cancel(cancelled);
+            let moved = cx.call_later(Duration::from_micros(micros / 3), 3);
+            cx.reset(moved, LONG);
+        });
+        let turns = turn_until(&mut reactor, || log.len() > 0);
+        assert!(turns <= 2, "{turns} turns for {micros} us");
+        assert_eq!(log.take(), ["1"]);
+    }
+}
+
+#[test]
+fn cancel_and_reset_by_another_timer_of_the_same_moment() {
+    let log = Log::default();
+    let l = log.clone();
+    let ids: Rc<RefCell<Vec<TimerId>>> = Rc::default();
+    let i = ids.clone();
+    let mut reactor = Reactor::new().unwrap();
+    let probe = Probe::new()
+        .start(move |cx, ()| {
+            *i.borrow_mut() = (0..4).map(|tag| cx.call_later(5 * MS, tag)).collect();
+        })
+        .timeout(move |cx, (id, tag)| {
+            l.add(tag.to_string());
+            if tag == 0 {
+                // Let them all be due in the same batch.
+                std::thread::sleep(MS);
+                let ids = ids.borrow();
+                assert_eq!(id, ids[0]);
+                cx.cancel(ids[1]);
+                cx.reset(ids[2], 20 * MS);
+                // It has fired: no way back.
+                cx.reset(ids[0], MS);
+                cx.cancel(ids[0]);
+            }
+        });
+    reactor.spawn(probe.boxed());
+    turn_until(&mut reactor, || log.len() == 3);
+    reactor.turn(Some(10 * MS)).unwrap();
+    assert_eq!(log.take(), ["0", "3", "2"]);
+}
+
+#[test]
+fn reset_earlier_wakes_earlier() {
+    let begin = Instant::now();
+    let (mut reactor, log) = with_timers(|cx, ()| {
+        let timer = cx.call_later(LONG, 1);
+        cx.reset(timer, 10 * MS);
+    });
+    turn_until(&mut reactor, || log.len() == 1);
+    assert!(begin.elapsed() < LONG / 2);
+}
+
+#[test]
+fn a_timer_that_a_timer_sets_waits_a_turn() {
+    let log = Log::default();
+    let l = log.clone();
+    let mut reactor = Reactor::new().unwrap();
+    let probe = Probe::new()
+        .start(|cx, ()| {
+            cx.call_later(Duration::ZERO, 0);
+        })
+        .timeout(move |cx, (_, tag)| {
+            l.add(tag.to_string());
+            cx.call_later(Duration::ZERO, tag + 1);
+        });
+    reactor.spawn(probe.boxed());
+    for turns in 1..=5 {
+        reactor.turn(None).unwrap();
+        assert_eq!(log.len(), turns);
+    }
+}
+
+#[test]
+fn every_goes_on_until_it_is_cancelled_in_its_own_callback() {
+    let log = Log::default();
+    let l = log.clone();
+    let mut reactor = Reactor::new().unwrap();
+    let probe = Probe::new()
+        .start(|cx, ()| {
+            cx.call_every(2 * MS, 1);
+        })
+        .timeout(move |cx, (id, _)| {
+            l.add("tick");
+            if l.len() == 5 {
+                cx.cancel(id);
+            }
+        });
+    reactor.spawn(probe.boxed());
+    turn_until(&mut reactor, || log.len() == 5);
+    reactor.turn(Some(20 * MS)).unwrap();
+    assert_eq!(log.len(), 5);
+}
+
+#[test]
+fn every_makes_up_for_nothing_after_a_stall() {
+    let log = Log::default();
+    let l = log.clone();
+    let mut reactor = Reactor::new().unwrap();
+    let probe = Probe::new()
+        .start(|cx, ()| {
+            cx.call_every(20 * MS, 1);
+            cx.send(cx.key(), message("stall"));
+        })
+        .message(|_, _| std::thread::sleep(70 * MS))
+        .timeout(move |_, _| l.add("tick"));
+    reactor.spawn(probe.boxed());
+    reactor.turn(None).unwrap();
+    reactor.turn(Some(Duration::ZERO)).unwrap();
+    reactor.turn(Some(Duration::ZERO)).unwrap();
+    assert_eq!(log.len(), 1);
+    turn_until(&mut reactor, || log.len() == 2);
+}
+
+#[test]
+fn one_may_cancel_anothers_timer() {
+    let mut reactor = Reactor::new().unwrap();
+    let id: Rc<Cell<Option<TimerId>>> = Rc::default();
+    let i = id.clone();
+    reactor.spawn(
+        Probe::new()
+            .start(move |cx, ()| i.set(Some(cx.call_later(5 * MS, 1))))
+            .timeout(|_, _| panic!("it was cancelled"))
+            .boxed(),
+    );
+    let canceller = Probe::new().start(move |cx, ()| cx.cancel(id.get().unwrap()));
+    reactor.spawn(canceller.boxed());
+    reactor.turn(Some(20 * MS)).unwrap();
+    assert_eq!(reactor.len(), 2);
+}
+
+#[test]
+fn absurd_delays_are_no_harm() {
+    let (mut reactor, log) = with_timers(|cx, ()| {
+        let timer = cx.call_later(Duration::MAX, 1);
+        cx.reset(timer, Duration::MAX);
+        cx.call_every(Duration::MAX, 2);
+        cx.call_later(MS, 3);
+    });
+    turn_until(&mut reactor, || log.len() == 1);
+    assert_eq!(log.take(), ["3"]);
+    reactor.turn(Some(5 * MS)).unwrap();
+    assert_eq!(log.len(), 0);
+}
+
+#[test]
+fn now_moves_on_when_a_timer_is_set() {
+    let mut reactor = Reactor::new().unwrap();
+    let probe = Probe::new().start(|cx, ()| {
+        let before = cx.now();
+        std::thread::sleep(2 * MS);
+        assert_eq!(cx.now(), before);
+        cx.call_later(LONG, 1);
+        assert!(cx.now() >= before + 2 * MS);
+    });
+    reactor.spawn(probe.boxed());
+    assert_eq!(reactor.len(), 1);
+}

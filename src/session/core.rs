@@ -1,0 +1,230 @@
+//! All of a session but its handler: carries out the interpreter's effects.
+//!
+//! The data channel's part of it is in [`channel`](super::channel).
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ftpdlib_reactor::{Channel, Context, TcpStream, TimerId};
+use log::Level;
+
+use super::Service;
+use super::census::Counted;
+use super::control::Control;
+use super::dtp::Dtp;
+use super::interpreter::{Effect, Input, Interpreter, Timer};
+use super::job::{Job, JobId, Outcome};
+use super::logging;
+use super::slot::{CONTROL, OWN_TIMERS, TAG_DATA, TAG_IDLE, TAG_REFUSAL};
+use crate::proto::command::CommandLine;
+use crate::proto::escape::Escaped;
+use crate::proto::reply::Reply;
+use crate::stream::Stream;
+
+/// How long a client that is sent away has to take its last reply.
+const FAREWELL: Duration = Duration::from_secs(10);
+
+/// What other threads and the server send to a session.
+pub(crate) enum Note {
+    /// A job of the interpreter's is done.
+    Job(JobId, Outcome),
+    /// A job of the data plane's is done.
+    Flow(u32, Outcome),
+    /// The server stops: end when the transfer has ended.
+    Drain,
+}
+
+/// All of a session but its handler, which callbacks may use.
+pub(crate) struct Core {
+    pub(super) service: Arc<Service>,
+    pub(super) interpreter: Interpreter,
+    pub(super) control: Control,
+    pub(super) dtp: Dtp,
+    /// What the interpreter is to be told next.
+    pub(super) inputs: VecDeque<Input>,
+    pub(super) timers: [Option<TimerId>; OWN_TIMERS],
+    /// Tells a flow's job from one of an earlier flow.
+    pub(super) flow_number: u32,
+    pub(super) life: Life,
+    /// The interpreter wants to know when the client has taken everything.
+    pub(super) awaits_drain: bool,
+    _counted: Counted,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Life {
+    Open,
+    /// The last replies are on their way out.
+    Leaving,
+    Closed,
+}
+
+impl Core {
+    pub(super) fn new(
+        service: Arc<Service>,
+        socket: TcpStream,
+        peer: SocketAddr,
+        counted: Counted,
+    ) -> io::Result<Core> {
+        let local = socket.local_addr()?;
+        let stream = Stream::new(socket, service.config.tcp_no_delay);
+        stream.keep_urgent_data_inline()?;
+        let interpreter = Interpreter::new(
+            Arc::clone(&service.config),
+            service.table.clone(),
+            peer,
+            local,
+        );
+        Ok(Core {
+            service,
+            interpreter,
+            control: Control::new(stream),
+            dtp: Dtp::Idle,
+            inputs: VecDeque::new(),
+            timers: [None; OWN_TIMERS],
+            flow_number: 0,
+            life: Life::Open,
+            awaits_drain: false,
+            _counted: counted,
+        })
+    }
+
+    pub(super) fn log(&self, level: Level, message: &str) {
+        logging::line(
+            level,
+            self.interpreter.peer(),
+            self.interpreter.username(),
+            message,
+        );
+    }
+
+    pub(super) fn is_unknown(&self, command: &CommandLine) -> bool {
+        self.service.table.find(&command.name).is_none()
+    }
+
+    /// Queues a reply; it leaves with the others of this turn.
+    pub(crate) fn respond(&mut self, reply: &Reply, level: Level) {
+        if logging::enabled(Level::Debug) {
+            self.log(level, &format!("-> {reply}"));
+        } else if level < Level::Debug {
+            self.log(level, &Escaped(reply.text()).to_string());
+        }
+        self.control.push(reply);
+    }
+
+    /// Nothing is done any more; what is not sent yet is lost.
+    pub(crate) fn close(&mut self, cx: &mut Context<'_>) {
+        self.life = Life::Closed;
+        cx.close();
+    }
+
+    /// No line is taken any more; the session closes when its replies are sent.
+    pub(crate) fn close_when_done(&mut self, cx: &mut Context<'_>) {
+        if self.life == Life::Open {
+            self.life = Life::Leaving;
+            self.arm(cx, TAG_IDLE, FAREWELL);
+            cx.again(CONTROL);
+        }
+    }
+
+    pub(super) fn take_leave(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if self.control.flush(cx)? {
+            self.control.finish(cx.scratch());
+            cx.close();
+        }
+        Ok(())
+    }
+
+    pub(super) fn apply(&mut self, cx: &mut Context<'_>, effect: Effect) {
+        match effect {
+            Effect::Reply(reply, level) => self.respond(&reply, level),
+            Effect::Raw(bytes) => {
+                self.control.push_raw(&bytes);
+                self.awaits_drain = true;
+            }
+            Effect::Job(id, job) => self.start_job(cx, id, job),
+            // The farewell's own deadline stands.
+            Effect::SetTimer(Timer::Idle, _) if self.life != Life::Open => {}
+            Effect::SetTimer(Timer::Idle, delay) => self.arm(cx, TAG_IDLE, delay),
+            Effect::SetTimer(Timer::Refusal, delay) => self.arm(cx, TAG_REFUSAL, delay),
+            Effect::SetTimer(Timer::Data, delay) => self.arm(cx, TAG_DATA, delay),
+            Effect::Log(level, message) => self.log(level, &message),
+            // At debug level the lines of the conversation say it all.
+            Effect::LogCommand(message) if !logging::enabled(Level::Debug) => {
+                self.log(Level::Info, &message);
+            }
+            Effect::LogCommand(_) => {}
+            Effect::Close => self.close_when_done(cx),
+            Effect::Listen => self.listen(cx),
+            Effect::Connect(addr) => self.connect(cx, addr),
+            Effect::CloseData => self.dtp = Dtp::Idle,
+            Effect::Send {
+                source,
+                ascii,
+                slow,
+                offset,
+            } => {
+                self.send(cx, source, ascii, slow, offset);
+            }
+            Effect::Receive { file, ascii, slow } => self.receive(cx, file, ascii, slow),
+            Effect::Abort => self.abort(cx.now()),
+            Effect::AskProgress => {
+                let progress = self.progress(cx.now());
+                self.inputs.push_back(Input::Progress(progress));
+            }
+            // Those that need the handler are carried out by the client.
+            Effect::Event(_) | Effect::Custom(..) => {}
+        }
+    }
+
+    /// (Re)starts one of the session's own timers; zero stops it.
+    pub(super) fn arm(&mut self, cx: &mut Context<'_>, tag: usize, delay: Duration) {
+        match (self.timers[tag], delay.is_zero()) {
+            (None, true) => {}
+            (None, false) => self.timers[tag] = Some(cx.call_later(delay, tag)),
+            (Some(id), false) => cx.reset(id, delay),
+            (Some(id), true) => {
+                cx.cancel(id);
+                self.timers[tag] = None;
+            }
+        }
+    }
+
+    /// Where a job runs: at once here, or on a worker thread while the session is asleep.
+    fn start_job(&mut self, cx: &mut Context<'_>, id: JobId, job: Job) {
+        if !job.is_slow() {
+            return self.inputs.push_back(Input::Job(id, job.run()));
+        }
+        if !self.run_on_pool(cx, CONTROL, job, move |outcome| Note::Job(id, outcome)) {
+            self.inputs.push_back(Input::Job(id, Outcome::Lost));
+        }
+    }
+
+    /// Runs a job on a worker thread, its channel asleep until the outcome is there.
+    pub(super) fn run_on_pool(
+        &mut self,
+        cx: &mut Context<'_>,
+        channel: Channel,
+        job: Job,
+        note: impl FnOnce(Outcome) -> Note + Send + 'static,
+    ) -> bool {
+        let (handle, key, sleeping) = (cx.handle(), cx.key(), cx.del_channel(channel));
+        let started = self.service.pool.run(move || {
+            let outcome = catch_unwind(AssertUnwindSafe(|| job.run())).unwrap_or(Outcome::Lost);
+            handle.send(key, Box::new(note(outcome)));
+            // After the outcome, so that the session wakes knowing it.
+            sleeping.add_channel();
+        });
+        if let Err(error) = &started {
+            self.log(
+                Level::Error,
+                &format!("cannot start a worker thread: {error}"),
+            );
+        }
+        started.is_ok()
+    }
+}
