@@ -313,11 +313,10 @@ impl Builder {
             command.check().map_err(Error::Config)?;
             self.settings.table.add(command.row(index));
         }
-        if let Some(ports) = &self.settings.config.passive_ports {
-            if ports.is_empty() || *ports.start() == 0 {
-                let text = "passive ports must be a range within 1 to 65535";
-                return Err(Error::Config(text.to_owned()));
-            }
+        let ports = self.settings.config.passive_ports.as_ref();
+        if ports.is_some_and(|ports| ports.is_empty() || *ports.start() == 0) {
+            let text = "passive ports must be a range within 1 to 65535";
+            return Err(Error::Config(text.to_owned()));
         }
         let address = listener
             .local_addr()

@@ -172,7 +172,7 @@ impl Core {
                 .inputs
                 .push_back(Input::Ended(new.end(Verdict::Disconnected, now)));
         };
-        *flow = Some(new);
+        *flow = Some(Box::new(new));
         self.flow_number = self.flow_number.wrapping_add(1);
         self.arm(cx, TAG_STALL, self.service.config.data_timeout);
         self.pump(cx);
@@ -222,10 +222,9 @@ impl Core {
         if let Dtp::Open {
             flow: Some(flow), ..
         } = &mut self.dtp
+            && let Some(verdict) = flow.job_done(outcome, cx.now())
         {
-            if let Some(verdict) = flow.job_done(outcome, cx.now()) {
-                self.end_flow(verdict, cx.now());
-            }
+            self.end_flow(verdict, cx.now());
         }
     }
 

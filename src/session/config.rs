@@ -11,7 +11,6 @@ use crate::proto::calendar::Zone;
 use crate::proto::encoding::Encoding;
 
 /// What [`Builder`](crate::Builder) sets and every session reads. A duration of zero means never.
-
 pub(crate) struct Config {
     pub(crate) authorizer: Arc<dyn Authorizer>,
     pub(crate) banner: String,

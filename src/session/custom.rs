@@ -13,11 +13,13 @@ use crate::proto::perm::Perm;
 use crate::proto::reply::Reply;
 
 type Answer = Result<Reply, Reply>;
+/// A closure over `A`, the bytes or the path behind the command's name.
+type Closure<A> = Box<dyn Fn(&mut Session<'_>, &A) -> Answer + Send + Sync>;
 
 enum Action {
     None,
-    Bytes(Box<dyn Fn(&mut Session<'_>, &[u8]) -> Answer + Send + Sync>),
-    Path(Box<dyn Fn(&mut Session<'_>, &VirtualPath) -> Answer + Send + Sync>),
+    Bytes(Closure<[u8]>),
+    Path(Closure<VirtualPath>),
 }
 
 /// A command to add to a server, or to put in the place of a built-in one.

@@ -31,7 +31,7 @@ pub(super) enum Dtp {
     /// The connection, and what flows over it once there is a transfer.
     Open {
         stream: Stream,
-        flow: Option<Flow>,
+        flow: Option<Box<Flow>>,
         _counted: Counted,
     },
 }
@@ -59,10 +59,10 @@ pub(super) fn listen(
         reuse_addr: true,
         ..ListenOptions::default()
     };
-    let any = || Listener::bind(SocketAddr::new(ip, 0), options.clone());
+    let any = || Listener::bind(SocketAddr::new(ip, 0), options);
     let mut listener = match range {
         None => any()?,
-        Some(range) => match Listener::bind_range(ip, &mut shuffled(range), options.clone()) {
+        Some(range) => match Listener::bind_range(ip, &mut shuffled(range), options) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
                 log(
                     Level::Warn,

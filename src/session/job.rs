@@ -87,7 +87,7 @@ pub(crate) enum Outcome {
     Path(io::Result<VirtualPath>),
     Checked(Result<(), OpenError>),
     File(Result<Box<dyn File>, OpenError>),
-    Listing(io::Result<Listing>),
+    Listing(io::Result<Box<Listing>>),
     /// The source, its bytes, and whether more may come.
     Filled(Source, Vec<u8>, io::Result<bool>),
     /// The file, its buffer emptied for the next bytes.
@@ -116,7 +116,7 @@ impl From<io::Error> for OpenError {
 /// Where bytes for the client come from.
 pub(crate) enum Source {
     File(Box<dyn File>),
-    Listing(Listing),
+    Listing(Box<Listing>),
 }
 
 impl fmt::Debug for Source {
@@ -206,7 +206,7 @@ impl Files {
                 Outcome::File(open_at(&*fs, &path, mode, rest))
             }
             Files::OpenListing { path, format } => {
-                Outcome::Listing(Listing::open(fs, &path, format))
+                Outcome::Listing(Listing::open(fs, &path, format).map(Box::new))
             }
         }
     }

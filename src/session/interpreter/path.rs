@@ -7,6 +7,7 @@ use crate::proto::path::{PathError, VirtualPath};
 use crate::proto::perm::Perm;
 use crate::proto::reply::Reply;
 use crate::session::job::{Files, Outcome};
+use crate::session::logging;
 
 impl Interpreter {
     /// The path that a client's bytes name from the current directory.
@@ -114,10 +115,10 @@ impl Interpreter {
 
     /// The log names files by their real path, as the administrator knows them.
     fn name_in_log(&mut self, path: &VirtualPath) {
-        if let (Some(current), Some(account)) = (&mut self.current, &self.account) {
-            if current.logged {
-                current.shown = crate::session::logging::shown(account.filesystem().as_ref(), path);
-            }
+        if let (Some(current), Some(account)) = (&mut self.current, &self.account)
+            && current.logged
+        {
+            current.shown = logging::shown(account.filesystem().as_ref(), path);
         }
     }
 }

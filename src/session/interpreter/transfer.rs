@@ -29,10 +29,10 @@ use crate::session::transferred::Transferred;
 pub(super) enum Transfer {
     Idle,
     /// 150 is out; there is no data connection yet.
-    Waiting(Task, Plan),
+    Waiting(Box<Task>, Plan),
     /// Data can flow; the target is being opened.
-    Opening(Task),
-    Running(Task),
+    Opening(Box<Task>),
+    Running(Box<Task>),
 }
 
 /// What a transfer is, whatever its state.
@@ -142,7 +142,7 @@ pub(crate) fn appe(it: &mut Interpreter, path: VirtualPath) {
 }
 
 /// Looks whether the upload could work, then accepts it.
-fn store(it: &mut Interpreter, task: Task, path: VirtualPath, mode: OpenMode) {
+fn store(it: &mut Interpreter, task: Box<Task>, path: VirtualPath, mode: OpenMode) {
     let rest = task.rest;
     let check = Files::CheckStore {
         path: path.clone(),
@@ -257,7 +257,12 @@ impl Interpreter {
     }
 
     /// Takes what REST and ALLO left for this transfer.
-    fn task(&mut self, command: &'static str, path: Option<&VirtualPath>, receive: bool) -> Task {
+    fn task(
+        &mut self,
+        command: &'static str,
+        path: Option<&VirtualPath>,
+        receive: bool,
+    ) -> Box<Task> {
         let rest = std::mem::take(&mut self.rest);
         let declared = self.declared.take().filter(|_| receive);
         let fs = self
@@ -270,7 +275,7 @@ impl Interpreter {
             shown: logging::shown(fs.as_ref(), path),
         });
         let ascii = self.ascii && file.is_some();
-        Task {
+        Box::new(Task {
             command,
             ascii,
             receive,
@@ -278,12 +283,12 @@ impl Interpreter {
             declared,
             slow: fs.is_some_and(|fs| fs.is_slow()),
             file,
-        }
+        })
     }
 
     fn accept_upload(
         &mut self,
-        task: Task,
+        task: Box<Task>,
         path: VirtualPath,
         mode: OpenMode,
         text: Option<Vec<u8>>,
@@ -301,7 +306,7 @@ impl Interpreter {
     }
 
     /// The 1xx reply; then the transfer itself, as soon as data can flow.
-    fn launch(&mut self, task: Task, plan: Plan, text: Option<Vec<u8>>) {
+    fn launch(&mut self, task: Box<Task>, plan: Plan, text: Option<Vec<u8>>) {
         if let Data::Failed(reply) = &self.data {
             let reply = reply.clone();
             super::data::close(self);
@@ -324,13 +329,13 @@ impl Interpreter {
         self.transfer = Transfer::Waiting(task, plan);
     }
 
-    fn go(&mut self, task: Task, plan: Plan) {
+    fn go(&mut self, task: Box<Task>, plan: Plan) {
         let Task {
             ascii,
             slow,
             rest: offset,
             ..
-        } = task;
+        } = *task;
         self.effect(Effect::SetTimer(Timer::Idle, Duration::ZERO));
         self.effect(Effect::SetTimer(Timer::Data, Duration::ZERO));
         match plan {
@@ -382,7 +387,7 @@ fn target_opened(it: &mut Interpreter, outcome: Outcome) {
     };
     match outcome {
         Outcome::File(Ok(file)) => {
-            let Task { ascii, slow, .. } = task;
+            let Task { ascii, slow, .. } = *task;
             it.effect(Effect::Receive { file, ascii, slow });
             it.transfer = Transfer::Running(task);
         }
