@@ -38,8 +38,8 @@ demo: ## build the demos and say how to run them
 	    printf '  cargo run --example %-18s %s\n' $$name "$$(sed -n '1s,^//! ,,p' $$file)"; \
 	done
 
-bench: ## measure speed and memory on this machine, in short
-	$(CARGO) run --release --bin ftpbench -- --quick $(ARGS)
+bench: build ## measure speed and memory on this machine, in short
+	@ulimit -n "$$(ulimit -H -n)" && $(CARGO) run --release --bin ftpbench -- --quick $(ARGS)
 
 clients: ## install the FTP clients that the tests drive (apt-get, as root or by sudo)
 	@sh tests/install-clients

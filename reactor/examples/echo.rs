@@ -19,7 +19,7 @@ const BUDGET: usize = 16;
 /// After so long without a byte a client is closed.
 const IDLE: Duration = Duration::from_secs(60);
 
-struct Echo {
+pub(crate) struct Echo {
     stream: TcpStream,
     /// What was read but could not be written yet. No more is read meanwhile.
     unsent: Vec<u8>,
@@ -34,7 +34,7 @@ enum Stop {
 }
 
 impl Echo {
-    fn new(stream: TcpStream) -> Echo {
+    pub(crate) fn new(stream: TcpStream) -> Echo {
         Echo {
             stream,
             unsent: Vec::new(),

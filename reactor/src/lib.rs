@@ -122,3 +122,8 @@ pub use timers::TimerId;
 
 /// What dispatchers and threads send each other; the receiver downcasts it.
 pub type Message = Box<dyn std::any::Any + Send>;
+
+/// The README's example compiles, too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

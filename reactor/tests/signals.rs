@@ -214,31 +214,3 @@ fn ignoring() {
     let error = ignore_signals(&[libc::SIGKILL]).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
 }
-
-/// A forked child inherits the handler and the pipe, but what it catches is none of its parent's.
-#[test]
-fn a_childs_signals_are_not_the_parents() {
-    let signal = libc::SIGTTOU;
-    let log = Log::default();
-    let mut reactor = Reactor::new().unwrap();
-    let key = watcher(&mut reactor, "a", &log);
-    reactor.watch_signals(key, &[signal]).unwrap();
-    // SAFETY: the child calls nothing but `raise` and `_exit`.
-    let child = unsafe { libc::fork() };
-    if child == 0 {
-        // SAFETY: as above.
-        unsafe {
-            libc::raise(signal);
-            libc::_exit(0);
-        }
-    }
-    assert!(child > 0);
-    let mut status = 0;
-    // SAFETY: it waits for its own child.
-    let waited = unsafe { libc::waitpid(child, &raw mut status, 0) };
-    assert_eq!((waited, status), (child, 0));
-    settle(&mut reactor);
-    assert_eq!(log.len(), 0);
-    raise(signal);
-    turn_until(&mut reactor, || log.len() == 1);
-}

@@ -4,12 +4,13 @@
 use std::io;
 use std::mem;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ftpdlib_reactor::{Context, Interest, TcpStream, connect, finish_connect};
 use log::Level;
 
-use super::census::Census;
+use super::census::{Census, Counted};
 use super::core::{Core, Note};
 use super::dtp::{self, Arrival, Dtp};
 use super::flow::{Flow, Manner, Turn};
@@ -29,14 +30,13 @@ impl Core {
     }
 
     fn try_listen(&mut self, cx: &mut Context<'_>) -> io::Result<u16> {
-        has_room(&self.service.census)?;
+        let counted = count_in(&self.service.census)?;
         let config = &self.service.config;
         let ip = self.interpreter.local().ip();
         let listener = dtp::listen(cx, ip, config.passive_ports.as_ref(), |level, text| {
             self.log(level, text);
         })?;
         let port = listener.local_addr()?.port();
-        let counted = self.service.census.count_in();
         self.dtp = Dtp::Listening { listener, counted };
         Ok(port)
     }
@@ -48,10 +48,9 @@ impl Core {
     }
 
     fn try_connect(&mut self, cx: &mut Context<'_>, addr: SocketAddr) -> io::Result<()> {
-        has_room(&self.service.census)?;
+        let counted = count_in(&self.service.census)?;
         let mut socket = connect(addr, Some(self.interpreter.local().ip()))?;
         cx.register(&mut socket, DATA, Interest::WRITABLE)?;
-        let counted = self.service.census.count_in();
         self.dtp = Dtp::Connecting { socket, counted };
         Ok(())
     }
@@ -286,9 +285,11 @@ impl Core {
     }
 }
 
-fn has_room(census: &Census) -> io::Result<()> {
+/// Counts one more connection in, if the limit allows it.
+fn count_in(census: &Arc<Census>) -> io::Result<Counted> {
+    let counted = census.count_in();
     if census.is_within_limit() {
-        return Ok(());
+        return Ok(counted);
     }
     let text = "Too many connections. Can't open data channel";
     Err(io::Error::new(io::ErrorKind::QuotaExceeded, text))

@@ -249,11 +249,15 @@ fn check_store(
             let parent = path.parent().unwrap_or_else(VirtualPath::root);
             match fs.metadata(&parent)? {
                 meta if meta.is_dir() => Ok(()),
-                _ => Err(io::Error::new(io::ErrorKind::NotADirectory, "Not a directory").into()),
+                _ => Err(not_a_directory().into()),
             }
         }
         Err(error) => Err(error.into()),
     }
+}
+
+fn not_a_directory() -> io::Error {
+    io::Error::new(io::ErrorKind::NotADirectory, "Not a directory")
 }
 
 /// How many names STOU tries before it gives up.
@@ -261,6 +265,9 @@ const UNIQUE_TRIES: u64 = 50;
 
 fn unique_name(fs: &dyn FileSystem, dir: &VirtualPath, prefix: &[u8]) -> io::Result<VirtualPath> {
     const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+    if !fs.metadata(dir)?.is_dir() {
+        return Err(not_a_directory());
+    }
     let random = RandomState::new();
     for attempt in 0..UNIQUE_TRIES {
         let mut hasher = random.build_hasher();

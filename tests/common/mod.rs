@@ -7,6 +7,7 @@
 #![allow(dead_code)]
 
 pub(crate) mod client;
+pub(crate) mod made_up;
 pub(crate) mod record;
 
 use std::fs;
@@ -18,7 +19,7 @@ use std::time::Duration;
 use ftpdlib::{Builder, DummyAuthorizer, FtpServer, Perm, ServerHandle};
 use tempfile::TempDir;
 
-pub(crate) use client::{Client, Mode, Reply};
+pub(crate) use client::{Client, Mode};
 pub(crate) use record::{Record, Recorder};
 
 /// Every wait ends after this, and the test fails.

@@ -274,7 +274,7 @@ fn mdtm_with_a_time_sets_it() {
     // A file may be named so; then it is asked for, as MDTM says.
     server.write("20170921013410 file", "");
     let mut client = server.login();
-    client.expect("MDTM 20170921013411 file", 213);
+    client.expect("MDTM 20170921013411 file", 253);
     assert_eq!(seconds(&server, "file"), 1_505_957_651);
     client.expect("MDTM 20170921013411 nope", 550);
     let anonymous = &mut server.login_as("anonymous", "");

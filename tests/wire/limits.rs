@@ -1,1 +1,220 @@
-//! todo
+//! How many, how long and how fast: the limits on connections, time and bandwidth.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::time::{Duration, Instant};
+
+use crate::common::client::{connect_from, expect_data_end};
+use crate::common::{Client, Mode, SHORT, TestServer, sample};
+
+/// Connects until the server takes the client in: closing the last one may take it a moment.
+fn connect_in_the_end(server: &TestServer) -> Client {
+    let deadline = Instant::now() + crate::common::PATIENCE;
+    loop {
+        let mut client = Client::connect(server.addr());
+        match client.try_reply() {
+            Ok(Some(reply)) if reply.code == 220 => return client,
+            other => assert!(Instant::now() < deadline, "never let in: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn too_many_connections_are_421() {
+    // The listening socket counts.
+    let server = TestServer::with(|builder| builder.max_cons(3));
+    let mut one = server.login();
+    let mut two = server.login();
+    for _ in 0..3 {
+        let mut third = Client::connect(server.addr());
+        third.expect_reply(421).contains("Too many connections");
+        third.expect_end();
+    }
+    // Data connections count too.
+    two.expect("PASV", 425).contains("Too many connections");
+    let addr = two.listen().local_addr().unwrap();
+    two.expect(crate::common::client::port_command(addr), 425)
+        .contains("Too many connections");
+    one.expect("QUIT", 221);
+    one.expect_end();
+    drop(connect_in_the_end(&server));
+}
+
+#[test]
+fn data_connections_keep_clients_out() {
+    let server = TestServer::with(|builder| builder.max_cons(3));
+    let mut client = server.login();
+    for mode in Mode::ALL {
+        let data = client.data(mode);
+        Client::connect(server.addr()).expect_reply(421);
+        client.expect("ABOR", 226);
+        drop(data);
+        drop(connect_in_the_end(&server));
+    }
+    client.expect("PASV", 227);
+    Client::connect(server.addr()).expect_reply(421);
+    client.expect("ABOR", 226);
+    drop(connect_in_the_end(&server));
+    client.list("LIST");
+}
+
+#[test]
+fn a_refused_client_is_no_session() {
+    let server = TestServer::with(|builder| builder.max_cons(2));
+    let mut one = server.login();
+    Client::connect(server.addr()).expect_reply(421);
+    one.expect_alive();
+    server.record().expect(&["connect", "login user"]);
+}
+
+// A second loopback address needs no setup on Linux only.
+#[cfg(target_os = "linux")]
+#[test]
+fn too_many_connections_from_one_address_are_421() {
+    let server = TestServer::with(|builder| builder.max_cons_per_ip(2));
+    let one = server.login();
+    let mut two = server.login();
+    let mut third = Client::connect(server.addr());
+    third.expect_reply(421).contains("same IP address");
+    third.expect_end();
+    // Another address is not concerned, nor are data connections.
+    let mut other = Client::over(connect_from(Ipv4Addr::new(127, 0, 0, 2), server.addr()));
+    other.expect_reply(220);
+    two.list("LIST");
+    drop(one);
+    drop(connect_in_the_end(&server));
+}
+
+#[test]
+fn a_transfer_that_stalls_is_421_and_the_end() {
+    let server = TestServer::with(|builder| builder.data_timeout(SHORT));
+    server.write_sparse("big", 64 << 20);
+
+    // An upload from which nothing comes,
+    let mut client = server.login();
+    let mut data = client.begin("STOR file");
+    data.write_all(b"some").unwrap();
+    client
+        .expect_reply(421)
+        .contains("Data connection timed out");
+    client.expect_end();
+    expect_data_end(data);
+    server.record().wait_for("incomplete_received /file 4");
+
+    // a download that nobody takes,
+    let mut client = server.login();
+    let data = client.narrow_data();
+    client.started("RETR big");
+    client.expect_reply(421);
+    client.expect_end();
+    drop(data);
+    server.record().wait_until(|events| {
+        events
+            .iter()
+            .any(|event| event.starts_with("incomplete_sent /big "))
+    });
+
+    // and a connection for which there is no command.
+    let mut client = server.login();
+    let data = client.data(Mode::Epsv);
+    client.expect_reply(421);
+    client.expect_end();
+    expect_data_end(data);
+}
+
+#[test]
+fn a_transfer_that_moves_does_not_stall() {
+    let limit = Duration::from_secs(1);
+    let server = TestServer::with(|builder| builder.data_timeout(limit).timeout(limit));
+    let mut client = server.login();
+    let mut data = client.begin("STOR file");
+    data.set_nodelay(true).unwrap();
+    let begun = Instant::now();
+    let mut sent = 0;
+    // No command comes meanwhile: the idle limit waits for the transfer.
+    while begun.elapsed() < limit * 2 {
+        data.write_all(b"x").unwrap();
+        sent += 1;
+    }
+    drop(data);
+    client.expect_reply(226);
+    assert_eq!(server.read("file").len(), sent);
+    // It counts again from the end of the transfer.
+    client
+        .expect_reply(421)
+        .contains("Control connection timed out");
+    client.expect_end();
+}
+
+/// Reads to the end, and asks another client meanwhile.
+fn read_beside(mut data: TcpStream, other: &mut Client) -> Vec<u8> {
+    let mut content = Vec::new();
+    let mut chunk = [0; 65536];
+    loop {
+        let count = data.read(&mut chunk).expect("data");
+        if count == 0 {
+            return content;
+        }
+        content.extend_from_slice(&chunk[..count]);
+        other.expect_alive();
+    }
+}
+
+#[test]
+fn downloads_are_held_to_their_rate() {
+    let rate = 100_000;
+    let server = TestServer::with(|builder| builder.write_limit(rate));
+    let content = sample(200_000);
+    server.write("file", &content);
+    let mut client = server.login();
+    let mut other = server.login();
+    let begun = Instant::now();
+    let data = client.begin("RETR file");
+    // Throttled is the data channel only.
+    client.expect_alive();
+    assert!(read_beside(data, &mut other) == content);
+    client.expect_reply(226);
+    // Two seconds' worth of bytes, of which one second's may burst: it has paused at least once.
+    let took = begun.elapsed();
+    assert!(took > Duration::from_millis(500), "{took:?}");
+}
+
+#[test]
+fn uploads_are_held_to_their_rate() {
+    let rate = 100_000;
+    let server = TestServer::with(|builder| builder.read_limit(rate));
+    let content = sample(200_000);
+    let mut client = server.login();
+    let mut other = server.login();
+    let begun = Instant::now();
+    let mut data = client.begin("STOR file");
+    data.write_all(&content).unwrap();
+    drop(data);
+    client.expect_alive();
+    other.expect_alive();
+    client.expect_reply(226);
+    let took = begun.elapsed();
+    assert!(took > Duration::from_millis(500), "{took:?}");
+    assert!(server.read("file") == content);
+    server.record().wait_for("received /file 200000");
+}
+
+#[test]
+fn a_pause_is_not_a_stall_and_can_be_aborted() {
+    let server = TestServer::with(|builder| {
+        builder
+            .write_limit(50_000)
+            .data_timeout(Duration::from_millis(700))
+    });
+    server.write("file", sample(100_000));
+    server.write_sparse("big", 64 << 20);
+    let mut client = server.login();
+    assert_eq!(client.fetch("RETR file").len(), 100_000);
+
+    let mut data = client.begin("RETR big");
+    data.read_exact(&mut [0; 1000]).unwrap();
+    client.line("ABOR");
+    client.expect_replies(&[426, 226]);
+    client.expect_alive();
+    expect_data_end(data);
+}

@@ -51,7 +51,7 @@ impl Client {
     }
 
     /// Sends a command and gives its reply, whatever that is.
-    pub(crate) fn command(&mut self, command: &str) -> io::Result<Reply> {
+    fn command(&mut self, command: &str) -> io::Result<Reply> {
         self.send(command)?;
         self.reply()
     }
@@ -67,29 +67,38 @@ impl Client {
         Ok(self.reads - before)
     }
 
-    /// Runs a command that sends data, which is thrown away; returns how many bytes and lines.
-    pub(crate) fn receive(
+    /// Runs a command that sends a file, and throws the file away.
+    pub(crate) fn receive(&mut self, command: &str, buffer: &mut [u8]) -> io::Result<u64> {
+        let mut bytes = 0;
+        self.receive_with(command, buffer, |chunk| bytes += chunk.len() as u64)?;
+        Ok(bytes)
+    }
+
+    /// Runs a command that sends a listing, and counts its lines.
+    pub(crate) fn receive_lines(&mut self, command: &str, buffer: &mut [u8]) -> io::Result<u64> {
+        let mut lines = 0;
+        self.receive_with(command, buffer, |chunk| {
+            lines += chunk.iter().filter(|&&byte| byte == b'\n').count() as u64;
+        })?;
+        Ok(lines)
+    }
+
+    fn receive_with(
         &mut self,
         command: &str,
         buffer: &mut [u8],
-        count_lines: bool,
-    ) -> io::Result<(u64, u64)> {
+        mut take: impl FnMut(&[u8]),
+    ) -> io::Result<()> {
         let mut data = self.open_data()?;
         self.begin(command)?;
-        let (mut bytes, mut lines) = (0, 0);
         loop {
-            let read = read(&mut data, buffer)?;
-            if read == 0 {
-                break;
-            }
-            bytes += read as u64;
-            if count_lines {
-                lines += buffer[..read].iter().filter(|&&byte| byte == b'\n').count() as u64;
+            match read(&mut data, buffer)? {
+                0 => break,
+                length => take(&buffer[..length]),
             }
         }
         drop(data);
-        self.await_reply(command, 226)?;
-        Ok((bytes, lines))
+        self.await_reply(command, 226)
     }
 
     /// Runs a command that receives `size` bytes, which are repetitions of `buffer`.
@@ -135,7 +144,9 @@ impl Client {
     /// Sends a transfer command and reads its first reply.
     fn begin(&mut self, command: &str) -> io::Result<()> {
         match self.command(command)? {
-            Reply { code: 125 | 150, .. } => Ok(()),
+            Reply {
+                code: 125 | 150, ..
+            } => Ok(()),
             reply => Err(unexpected(command, &reply)),
         }
     }
@@ -223,7 +234,9 @@ fn parse(input: &[u8]) -> io::Result<Option<(Reply, usize)>> {
 }
 
 fn code(line: &[u8]) -> Option<u16> {
-    let digits = line.get(..3).filter(|digits| digits.iter().all(u8::is_ascii_digit))?;
+    let digits = line
+        .get(..3)
+        .filter(|digits| digits.iter().all(u8::is_ascii_digit))?;
     std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
@@ -239,7 +252,10 @@ fn pasv_port(text: &str) -> Option<u16> {
     let mut bytes = numbers.split(',').map(|number| number.parse::<u8>().ok());
     let high = bytes.nth(4)??;
     let low = bytes.next()??;
-    bytes.next().is_none().then(|| u16::from_be_bytes([high, low]))
+    bytes
+        .next()
+        .is_none()
+        .then(|| u16::from_be_bytes([high, low]))
 }
 
 #[cfg(test)]
@@ -247,7 +263,9 @@ mod tests {
     use super::*;
 
     fn parsed(input: &str) -> Option<(u16, usize)> {
-        parse(input.as_bytes()).unwrap().map(|(reply, length)| (reply.code, length))
+        parse(input.as_bytes())
+            .unwrap()
+            .map(|(reply, length)| (reply.code, length))
     }
 
     #[test]
@@ -275,7 +293,12 @@ mod tests {
         assert_eq!(epsv_port("229 Extended (|||66446|)"), None);
         assert_eq!(pasv_port("227 Passive (127,0,0,1,25,46)."), Some(6446));
         assert_eq!(pasv_port("227 Passive 127,0,0,1,25,46"), Some(6446));
-        for bad in ["227", "227 (127,0,0,1,25)", "227 (1,2,3,4,5,6,7)", "227 (1,2,3,4,256,1)"] {
+        for bad in [
+            "227",
+            "227 (127,0,0,1,25)",
+            "227 (1,2,3,4,5,6,7)",
+            "227 (1,2,3,4,256,1)",
+        ] {
             assert_eq!(pasv_port(bad), None, "{bad}");
         }
     }

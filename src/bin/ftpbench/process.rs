@@ -40,10 +40,16 @@ impl Process {
     pub(crate) fn cpu_time(self) -> Option<CpuTime> {
         let coarse = ticks(&self.read("stat")?)?;
         let mut threads = BTreeMap::new();
-        for task in fs::read_dir(format!("/proc/{}/task", self.pid)).ok()?.flatten() {
+        for task in fs::read_dir(format!("/proc/{}/task", self.pid))
+            .ok()?
+            .flatten()
+        {
             // A thread may end, and a kernel may lack this clock: then the coarse one counts.
             let text = fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
-            let used = text.split(' ').next().and_then(|number| number.parse().ok());
+            let used = text
+                .split(' ')
+                .next()
+                .and_then(|number| number.parse().ok());
             if let (Ok(name), Some(used)) = (task.file_name().into_string(), used) {
                 threads.insert(name, Duration::from_nanos(used));
             }
@@ -60,9 +66,15 @@ impl Process {
     /// How many files it may have open at once.
     pub(crate) fn open_files_limit(self) -> Option<u64> {
         let limits = self.read("limits")?;
-        let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+        let line = limits
+            .lines()
+            .find_map(|line| line.strip_prefix("Max open files"))?;
         let soft = line.split_whitespace().next()?;
-        if soft == "unlimited" { Some(u64::MAX) } else { soft.parse().ok() }
+        if soft == "unlimited" {
+            Some(u64::MAX)
+        } else {
+            soft.parse().ok()
+        }
     }
 
     fn read(self, file: &str) -> Option<String> {
@@ -131,8 +143,18 @@ mod tests {
             coarse: Duration::from_millis(coarse),
         };
         let before = time(&[("1", 100), ("2", 50)], 150);
-        assert_eq!(time(&[("1", 103), ("2", 51)], 160).since(&before).as_millis(), 4);
-        assert_eq!(time(&[("1", 103), ("3", 7)], 160).since(&before).as_millis(), 10);
+        assert_eq!(
+            time(&[("1", 103), ("2", 51)], 160)
+                .since(&before)
+                .as_millis(),
+            4
+        );
+        assert_eq!(
+            time(&[("1", 103), ("3", 7)], 160)
+                .since(&before)
+                .as_millis(),
+            10
+        );
         assert_eq!(time(&[("1", 100)], 650).since(&before).as_millis(), 490);
         assert_eq!(time(&[], 0).since(&before).as_millis(), 0);
     }

@@ -3,13 +3,14 @@
 
 use std::env;
 use std::io::{self, BufRead, BufReader};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::client::{self, Client};
+use crate::options::Running;
 use crate::process::Process;
 
 /// How long a server may take to start.
@@ -42,19 +43,25 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// A server that runs already.
-    pub(crate) fn running(
-        address: SocketAddr,
-        user: String,
-        password: String,
-        process: Option<Process>,
-    ) -> Server {
-        let keeper = None;
-        Server { address, user, password, process, keeper }
+    /// The server that is asked for, or an `ftpdlib` of our own.
+    pub(crate) fn of(running: Option<&Running>) -> io::Result<Server> {
+        let Some(running) = running else {
+            return Server::start();
+        };
+        let process = running.pid.map(Process::find).transpose()?;
+        let address = reachable(&running.host, running.port)?;
+        let (user, password) = (running.user.clone(), running.password.clone());
+        Ok(Server {
+            address,
+            user,
+            password,
+            process,
+            keeper: None,
+        })
     }
 
     /// An `ftpdlib` of our own, from beside this program.
-    pub(crate) fn start() -> io::Result<Server> {
+    fn start() -> io::Result<Server> {
         // A port must be chosen here: the server would tell its own choice only in its log, and
         // logging would be measured too.
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
@@ -63,21 +70,34 @@ impl Server {
         command
             .args(["-c", KEEPER, "sh"])
             .arg(program()?)
-            .args(["-i", &address.ip().to_string(), "-p", &address.port().to_string()])
+            .args([
+                "-i",
+                &address.ip().to_string(),
+                "-p",
+                &address.port().to_string(),
+            ])
             .args(["-u", &user, "-P", &password, "-w", "--max-cons", "0"])
             .env("RUST_LOG", "off");
         let (keeper, process) = Keeper::start(&mut command)?;
         await_listening(address)?;
-        Ok(Server { address, user, password, process: Some(process), keeper: Some(keeper) })
+        Ok(Server {
+            address,
+            user,
+            password,
+            process: Some(process),
+            keeper: Some(keeper),
+        })
     }
 
     /// The same server without a past, when it is our own.
     pub(crate) fn renewed(self) -> io::Result<Server> {
-        if self.keeper.is_none() {
-            return Ok(self);
+        match self.keeper {
+            None => Ok(self),
+            Some(keeper) => {
+                drop(keeper);
+                Server::start()
+            }
         }
-        drop(self);
-        Server::start()
     }
 
     /// A client that is logged in.
@@ -91,7 +111,10 @@ struct Keeper(Child);
 
 impl Keeper {
     fn start(command: &mut Command) -> io::Result<(Keeper, Process)> {
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
         let stdout = child.stdout.take();
         let keeper = Keeper(child);
         let mut pid = String::new();
@@ -121,6 +144,19 @@ fn program() -> io::Result<PathBuf> {
     let program = program.display();
     let message = format!("{program} is missing; build it (cargo build --release), or give -H");
     Err(io::Error::new(io::ErrorKind::NotFound, message))
+}
+
+/// The first address of the host where something listens.
+fn reachable(host: &str, port: u16) -> io::Result<SocketAddr> {
+    let named = |error: io::Error| io::Error::new(error.kind(), format!("{host}:{port}: {error}"));
+    let mut failure = io::Error::other("the name has no address");
+    for address in (host, port).to_socket_addrs().map_err(named)? {
+        match client::connect(address) {
+            Ok(_) => return Ok(address),
+            Err(error) => failure = error,
+        }
+    }
+    Err(named(failure))
 }
 
 fn await_listening(address: SocketAddr) -> io::Result<()> {

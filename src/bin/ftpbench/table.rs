@@ -47,14 +47,27 @@ impl fmt::Display for Row {
         // The CPU's is the one to compare; elapsed time depends on the client too.
         let spread = costs.spread().or(speeds.spread());
         let spread = spread.map_or("-".to_owned(), |spread| format!("{:.0} %", spread * 100.0));
-        let line = format!("{:<32} {speed:>13} {cost:>17} {spread:>7}  {}", self.title, self.note);
+        let line = format!(
+            "{:<32} {speed:>13} {cost:>17} {spread:>7}  {}",
+            self.title, self.note
+        );
         out.write_str(line.trim_end())
     }
 }
 
 impl Row {
+    /// How many of what it counts the server does in a second of CPU time.
+    pub(crate) fn per_cpu_second(&self) -> Option<f64> {
+        self.figures(|sample| Some(per(sample.amount, sample.cpu?)))
+            .median()
+    }
+
     fn figures(&self, figure: impl Fn(&Sample) -> Option<f64>) -> Figures {
-        let figures = self.samples.iter().filter_map(figure).filter(|number| number.is_finite());
+        let figures = self
+            .samples
+            .iter()
+            .filter_map(figure)
+            .filter(|number| number.is_finite());
         let mut sorted: Vec<_> = figures.collect();
         sorted.sort_unstable_by(f64::total_cmp);
         Figures(sorted)
@@ -132,38 +145,75 @@ mod tests {
             cpu: cpu.map(Duration::from_millis),
         });
         let (title, note) = ("NOOP".to_owned(), String::new());
-        Row { title, unit, samples: samples.collect(), note }
+        Row {
+            title,
+            unit,
+            samples: samples.collect(),
+            note,
+        }
     }
 
     fn words(row: &Row) -> String {
-        row.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+        row.to_string()
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 
     #[test]
     fn a_row_shows_medians_and_the_spread_of_the_cpu() {
-        let runs = [(1000, 500, Some(20)), (1000, 100, Some(10)), (1000, 400, Some(12))];
-        assert_eq!(words(&row(Unit::Each, &runs)), "NOOP 2,500 /s 12.0 us each 83 %");
+        let runs = [
+            (1000, 500, Some(20)),
+            (1000, 100, Some(10)),
+            (1000, 400, Some(12)),
+        ];
+        assert_eq!(
+            words(&row(Unit::Each, &runs)),
+            "NOOP 2,500 /s 12.0 us each 83 %"
+        );
         let gib = 1 << 30;
         let runs = [(gib, 1000, Some(250)), (gib, 1000, Some(350))];
-        assert_eq!(words(&row(Unit::Bytes, &runs)), "NOOP 1,074 MB/s 0.30 s/GiB 33 %");
+        assert_eq!(
+            words(&row(Unit::Bytes, &runs)),
+            "NOOP 1,074 MB/s 0.30 s/GiB 33 %"
+        );
     }
 
     #[test]
     fn what_is_not_known_is_a_dash() {
-        assert_eq!(words(&row(Unit::Each, &[(10, 1000, None)])), "NOOP 10.0 /s - -");
+        assert_eq!(
+            words(&row(Unit::Each, &[(10, 1000, None)])),
+            "NOOP 10.0 /s - -"
+        );
         assert_eq!(words(&row(Unit::Each, &[])), "NOOP - - -");
-        assert_eq!(words(&row(Unit::Each, &[(10, 1000, Some(0))])), "NOOP 10.0 /s 0.00 us each -");
+        assert_eq!(
+            words(&row(Unit::Each, &[(10, 1000, Some(0))])),
+            "NOOP 10.0 /s 0.00 us each -"
+        );
     }
 
     #[test]
     fn numbers_are_grouped() {
         let shown = [0.334, 9.5, 12.345, 999.6, 1234.0, 1_234_567.8].map(number);
-        assert_eq!(shown, ["0.33", "9.50", "12.3", "1,000", "1,234", "1,234,568"]);
+        assert_eq!(
+            shown,
+            ["0.33", "9.50", "12.3", "1,000", "1,234", "1,234,568"]
+        );
     }
 
     #[test]
     fn sizes_have_the_largest_whole_unit() {
         let shown = [0, 1000, 1 << 10, 3 << 20, 256 << 20, 1 << 30].map(size);
-        assert_eq!(shown, ["0 bytes", "1000 bytes", "1 KiB", "3 MiB", "256 MiB", "1 GiB"]);
+        assert_eq!(
+            shown,
+            [
+                "0 bytes",
+                "1000 bytes",
+                "1 KiB",
+                "3 MiB",
+                "256 MiB",
+                "1 GiB"
+            ]
+        );
     }
 }
