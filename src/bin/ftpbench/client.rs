@@ -207,9 +207,7 @@ fn read(stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
 }
 
 fn unexpected(command: &str, reply: &Reply) -> io::Error {
-    // What a password was answered may be shown, the password itself not: callers name it "PASS".
-    let text = reply.text.escape_debug();
-    io::Error::other(format!("{command} was answered \"{text}\""))
+    io::Error::other(format!("{command} was answered '{}'", reply.text))
 }
 
 /// The first complete reply (RFC 959 section 4.2) and its length, or nothing when more must come.
@@ -223,7 +221,7 @@ fn parse(input: &[u8]) -> io::Result<Option<(Reply, usize)>> {
         let code = code(line);
         let Some(first) = *first.get_or_insert(code) else {
             let line = line.escape_ascii();
-            return Err(io::Error::other(format!("\"{line}\" is no FTP reply")));
+            return Err(io::Error::other(format!("'{line}' is no FTP reply")));
         };
         if code == Some(first) && line.get(3) != Some(&b'-') {
             let text = String::from_utf8_lossy(&input[..end]).trim_end().to_owned();
@@ -282,7 +280,7 @@ mod tests {
     #[test]
     fn another_protocol_is_told() {
         let error = parse(b"SSH-2.0-x\r\n").unwrap_err();
-        assert_eq!(error.to_string(), "\"SSH-2.0-x\\r\\n\" is no FTP reply");
+        assert_eq!(error.to_string(), "'SSH-2.0-x\\r\\n' is no FTP reply");
         assert!(parse(b"\r\n").is_err());
         assert!(parse(b"2\xff0 x\r\n").is_err());
     }

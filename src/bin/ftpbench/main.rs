@@ -27,10 +27,7 @@ fn main() -> ExitCode {
         .collect();
     let result = match options::parse(&args) {
         Err(message) => {
-            eprintln!(
-                "ftpbench: {}; try 'ftpbench --help'",
-                message.escape_debug()
-            );
+            eprintln!("ftpbench: {}; try 'ftpbench --help'", one_line(&message));
             return ExitCode::from(2);
         }
         Ok(Request::Help) => show(options::help().trim_end()),
@@ -39,7 +36,7 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("ftpbench: {error}");
+            eprintln!("ftpbench: {}", one_line(&error.to_string()));
             ExitCode::FAILURE
         }
     }
@@ -96,6 +93,14 @@ fn within(row: &str, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{row}: {error}"))
 }
 
+/// The text without what would break a terminal's line, whatever a server has sent.
+fn one_line(text: &str) -> String {
+    text.replace(char::is_control, " ")
+}
+
 fn show(line: &str) -> io::Result<()> {
-    writeln!(io::stdout().lock(), "{line}")
+    writeln!(io::stdout().lock(), "{line}").map_err(|error| {
+        let message = format!("cannot write to standard output: {error}");
+        io::Error::new(error.kind(), message)
+    })
 }

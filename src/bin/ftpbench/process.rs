@@ -27,7 +27,10 @@ impl Process {
     /// A process that exists, or where that is not known may exist.
     pub(crate) fn find(pid: u32) -> io::Result<Process> {
         if cfg!(target_os = "linux") {
-            fs::metadata(format!("/proc/{pid}"))?;
+            fs::metadata(format!("/proc/{pid}")).map_err(|error| {
+                let message = format!("cannot look at process {pid}: {error}");
+                io::Error::new(error.kind(), message)
+            })?;
         }
         Ok(Process { pid })
     }
