@@ -48,8 +48,8 @@ pub fn finish_connect(stream: &TcpStream) -> io::Result<bool> {
     match stream.peer_addr() {
         Ok(_) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotConnected || is_under_way(&error) => {
-            // The poll(2) backend announces more only after it has seen an operation that would
-            // block. Its answer is that error, so there is nothing to be learnt from it.
+            // An event in vain. The poll(2) and IOCP backends announce more only after they have
+            // seen an operation that would block, whose answer teaches nothing.
             let _ = stream.try_io(|| -> io::Result<()> { Err(io::ErrorKind::WouldBlock.into()) });
             Ok(false)
         }

@@ -17,11 +17,11 @@ use std::rc::Rc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-fn server() -> (Reactor, SocketAddr) {
+fn server() -> (Loop, SocketAddr) {
     let addr = "127.0.0.1:0".parse().unwrap();
     let listener = Listener::bind(addr, ListenOptions::default()).unwrap();
     let addr = listener.local_addr().unwrap();
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = Loop::new();
     reactor.spawn(Box::new(Acceptor::new(listener, |cx, stream, _| {
         cx.spawn(Box::new(Echo::new(stream)));
     })));

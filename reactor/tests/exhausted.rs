@@ -5,7 +5,7 @@
 mod common;
 
 use common::*;
-use ftpdlib_reactor::{Acceptor, ListenOptions, Listener, Reactor};
+use ftpdlib_reactor::{Acceptor, ListenOptions, Listener};
 use std::cell::RefCell;
 use std::fs::File;
 use std::net::TcpStream as StdStream;
@@ -51,7 +51,7 @@ fn accepting_pauses_and_comes_back() {
     let addr = "127.0.0.1:0".parse().unwrap();
     let listener = Listener::bind(addr, ListenOptions::default()).unwrap();
     let addr = listener.local_addr().unwrap();
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = Loop::new();
     let accepted = Rc::new(RefCell::new(Vec::new()));
     let a = accepted.clone();
     reactor.spawn(Box::new(Acceptor::new(listener, move |_, stream, _| {

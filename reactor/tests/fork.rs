@@ -5,11 +5,10 @@
 mod common;
 
 use common::*;
-use ftpdlib_reactor::Reactor;
 
 /// Watches SIGTERM, raises it, and sees it once.
 fn serve() -> bool {
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = Loop::new();
     let log = Log::default();
     let l = log.clone();
     let key = reactor.spawn(Probe::new().signal(move |_, _| l.add("signal")).boxed());
@@ -25,7 +24,7 @@ fn serve() -> bool {
 fn a_childs_signals_are_its_own() {
     let log = Log::default();
     let l = log.clone();
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = Loop::new();
     let key = reactor.spawn(Probe::new().signal(move |_, _| l.add("parent")).boxed());
     reactor.watch_signals(key, &[libc::SIGTERM]).unwrap();
     // SAFETY: no other thread runs but the harness's, which waits.

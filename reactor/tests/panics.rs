@@ -3,7 +3,7 @@
 mod common;
 
 use common::*;
-use ftpdlib_reactor::{Key, Reactor};
+use ftpdlib_reactor::Key;
 use std::cell::Cell;
 use std::io::Write;
 use std::rc::Rc;
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 /// A loop with a witness on it: whoever panics, the witness goes on answering.
 struct Scene {
-    reactor: Reactor,
+    reactor: Loop,
     witness: Key,
     heard: Rc<Cell<u32>>,
     log: Log,
@@ -19,7 +19,7 @@ struct Scene {
 
 impl Scene {
     fn new() -> Scene {
-        let mut reactor = Reactor::new().unwrap();
+        let mut reactor = Loop::new();
         let heard = Rc::new(Cell::new(0));
         let h = heard.clone();
         let witness = Probe::new().message(move |_, _| h.set(h.get() + 1));

@@ -40,8 +40,8 @@ fn a_signal_reaches_every_watcher_and_is_restored() {
     let signal = libc::SIGUSR1;
     let before = handler_of(signal);
     let log = Log::default();
-    let mut one = Reactor::new().unwrap();
-    let mut two = Reactor::new().unwrap();
+    let mut one = Loop::new();
+    let mut two = Loop::new();
     let a = watcher(&mut one, "a", &log);
     let b = watcher(&mut one, "b", &log);
     let c = watcher(&mut two, "c", &log);
@@ -80,7 +80,7 @@ fn a_signal_reaches_every_watcher_and_is_restored() {
 #[test]
 fn a_signal_wakes_a_waiting_loop() {
     let signal = libc::SIGUSR2;
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = Loop::new();
     let key = reactor.spawn(
         Probe::new()
             .signal(|cx, signal| {
@@ -103,7 +103,7 @@ fn what_came_for_a_loop_that_is_gone_does_not_reach_the_next() {
     let signal = libc::SIGWINCH;
     let log = Log::default();
     for _ in 0..3 {
-        let mut reactor = Reactor::new().unwrap();
+        let mut reactor = Loop::new();
         let key = watcher(&mut reactor, "a", &log);
         reactor.watch_signals(key, &[signal]).unwrap();
         settle(&mut reactor);
@@ -117,7 +117,7 @@ fn somebody_elses_later_handler_stays() {
     extern "C" fn theirs(_: libc::c_int) {}
     let signal = libc::SIGURG;
     let theirs = theirs as *const () as usize;
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = Loop::new();
     let key = watcher(&mut reactor, "a", &Log::default());
     reactor.watch_signals(key, &[signal]).unwrap();
     // SAFETY: a handler that does nothing.
@@ -129,7 +129,7 @@ fn somebody_elses_later_handler_stays() {
 #[test]
 fn what_cannot_be_watched_is_an_error_and_changes_nothing() {
     let before = handler_of(libc::SIGCONT);
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = Loop::new();
     let key = watcher(&mut reactor, "a", &Log::default());
     for bad in [
         libc::SIGKILL,
@@ -158,7 +158,7 @@ fn what_cannot_be_watched_is_an_error_and_changes_nothing() {
 #[test]
 fn a_panic_in_signal_closes_the_watcher() {
     let signal = libc::SIGIO;
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = Loop::new();
     let key = reactor.spawn(
         Probe::new()
             .signal(|_, _| panic!("on purpose, in signal"))
@@ -183,7 +183,7 @@ fn interruptions_do_not_end_the_run() {
         action.sa_sigaction = count as *const () as usize;
         libc::sigaction(libc::SIGALRM, &raw const action, std::ptr::null_mut());
     }
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = Loop::new();
     let handle = reactor.handle();
     // SAFETY: just its own name.
     let this = unsafe { libc::pthread_self() } as usize;

@@ -3,7 +3,7 @@
 mod common;
 
 use common::*;
-use ftpdlib_reactor::{Interest, Reactor, Sleeping};
+use ftpdlib_reactor::{Interest, Sleeping};
 use std::cell::{Cell, RefCell};
 use std::io::{ErrorKind, Write};
 use std::rc::Rc;
@@ -13,7 +13,7 @@ use std::time::Duration;
 
 #[test]
 fn a_thread_sends_and_stops() {
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = Loop::new();
     let sum = Rc::new(Cell::new(0u64));
     let s = sum.clone();
     let key = reactor.spawn(
@@ -39,7 +39,7 @@ fn a_thread_sends_and_stops() {
 
 #[test]
 fn operations_are_done_in_the_order_they_were_posted() {
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = Loop::new();
     let log = Log::default();
     let l = log.clone();
     let key = reactor.spawn(Probe::new().message(move |_, m| l.add(text(m))).boxed());
@@ -59,7 +59,7 @@ fn operations_are_done_in_the_order_they_were_posted() {
 
 #[test]
 fn a_context_may_stop_even_before_the_run() {
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = Loop::new();
     reactor.spawn(Probe::new().start(|cx, ()| cx.stop()).boxed());
     reactor.run().unwrap();
     assert_eq!(reactor.len(), 1);
@@ -68,7 +68,7 @@ fn a_context_may_stop_even_before_the_run() {
 #[test]
 fn nobody_is_current_in_a_closure() {
     let (mut stream, _client) = pair();
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = Loop::new();
     let (tell, told) = mpsc::channel();
     reactor.handle().call(move |cx| {
         assert!(cx.is_empty());
@@ -92,7 +92,7 @@ fn nobody_is_current_in_a_closure() {
 
 #[test]
 fn the_handle_knows_when_the_loop_is_gone() {
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = Loop::new();
     let handle = reactor.handle();
     let guard: Rc<RefCell<Option<Sleeping>>> = Rc::default();
     let g = guard.clone();
@@ -113,8 +113,8 @@ fn the_handle_knows_when_the_loop_is_gone() {
 }
 
 /// A dispatcher that hands a guard out at every message "sleep" and logs the rest.
-fn sleeper() -> (Reactor, ftpdlib_reactor::Key, Log, mpsc::Receiver<Sleeping>) {
-    let mut reactor = Reactor::new().unwrap();
+fn sleeper() -> (Loop, ftpdlib_reactor::Key, Log, mpsc::Receiver<Sleeping>) {
+    let mut reactor = Loop::new();
     let log = Log::default();
     let (give, guards) = mpsc::channel();
     let (ready, timeout, told) = (log.clone(), log.clone(), log.clone());
@@ -210,7 +210,7 @@ fn a_guard_outlives_its_dispatcher_harmlessly() {
 #[test]
 fn events_wait_until_the_channel_is_back() {
     let (stream, mut client) = pair();
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = Loop::new();
     let stream = Rc::new(RefCell::new(stream));
     let guard: Rc<RefCell<Option<Sleeping>>> = Rc::default();
     let log = Log::default();
@@ -264,7 +264,7 @@ fn events_wait_until_the_channel_is_back() {
 #[test]
 fn an_end_of_file_that_came_while_asleep_is_told_on_waking() {
     let (stream, client) = pair();
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = Loop::new();
     let guard: Rc<RefCell<Option<Sleeping>>> = Rc::default();
     let log = Log::default();
     let (g, l) = (guard.clone(), log.clone());
@@ -288,7 +288,7 @@ fn an_end_of_file_that_came_while_asleep_is_told_on_waking() {
 /// Registering a source interrupts mio's poll(2) backend in a way that can swallow a wake-up.
 #[test]
 fn a_wake_up_during_a_callback_that_registers_is_not_lost() {
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = Loop::new();
     let done = Rc::new(Cell::new(0));
     let d = done.clone();
     let key = reactor.spawn(

@@ -3,7 +3,7 @@
 mod common;
 
 use common::*;
-use ftpdlib_reactor::{Context, Reactor, TimerId};
+use ftpdlib_reactor::{Context, TimerId};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 const MS: Duration = Duration::from_millis(1);
 
 /// One dispatcher that sets timers in `start` and logs their tags.
-fn with_timers(start: impl FnMut(&mut Context<'_>, ()) + 'static) -> (Reactor, Log) {
+fn with_timers(start: impl FnMut(&mut Context<'_>, ()) + 'static) -> (Loop, Log) {
     let log = Log::default();
     let l = log.clone();
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = Loop::new();
     let probe = Probe::new()
         .start(start)
         .timeout(move |_, (_, tag)| l.add(tag.to_string()));
@@ -60,7 +60,7 @@ fn cancel_and_reset_by_another_timer_of_the_same_moment() {
     let l = log.clone();
     let ids: Rc<RefCell<Vec<TimerId>>> = Rc::default();
     let i = ids.clone();
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = Loop::new();
     let probe = Probe::new()
         .start(move |cx, ()| {
             *i.borrow_mut() = (0..4).map(|tag| cx.call_later(5 * MS, tag)).collect();
@@ -100,7 +100,7 @@ fn reset_earlier_wakes_earlier() {
 fn a_timer_that_a_timer_sets_waits_a_turn() {
     let log = Log::default();
     let l = log.clone();
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = Loop::new();
     let probe = Probe::new()
         .start(|cx, ()| {
             cx.call_later(Duration::ZERO, 0);
@@ -120,7 +120,7 @@ fn a_timer_that_a_timer_sets_waits_a_turn() {
 fn every_goes_on_until_it_is_cancelled_in_its_own_callback() {
     let log = Log::default();
     let l = log.clone();
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = Loop::new();
     let probe = Probe::new()
         .start(|cx, ()| {
             cx.call_every(2 * MS, 1);
@@ -141,7 +141,7 @@ fn every_goes_on_until_it_is_cancelled_in_its_own_callback() {
 fn every_makes_up_for_nothing_after_a_stall() {
     let log = Log::default();
     let l = log.clone();
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = Loop::new();
     let probe = Probe::new()
         .start(|cx, ()| {
             cx.call_every(20 * MS, 1);
@@ -159,7 +159,7 @@ fn every_makes_up_for_nothing_after_a_stall() {
 
 #[test]
 fn one_may_cancel_anothers_timer() {
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = Loop::new();
     let id: Rc<Cell<Option<TimerId>>> = Rc::default();
     let i = id.clone();
     reactor.spawn(
@@ -190,7 +190,7 @@ fn absurd_delays_are_no_harm() {
 
 #[test]
 fn now_moves_on_when_a_timer_is_set() {
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = Loop::new();
     let probe = Probe::new().start(|cx, ()| {
         let before = cx.now();
         std::thread::sleep(2 * MS);

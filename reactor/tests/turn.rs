@@ -3,7 +3,7 @@
 mod common;
 
 use common::*;
-use ftpdlib_reactor::{Interest, Key, Reactor, TcpStream};
+use ftpdlib_reactor::{Interest, Key, TcpStream};
 use std::cell::{Cell, RefCell};
 use std::io::Write;
 use std::rc::Rc;
@@ -41,7 +41,7 @@ fn registering(probe: Probe, stream: TcpStream) -> (Probe, Rc<RefCell<TcpStream>
 fn the_phases_of_a_turn_are_in_order() {
     let (stream, mut client) = pair();
     let log = Log::default();
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = Loop::new();
     let probe = logging("a", &log).owning(stream).start(move |cx, ()| {
         // In the opposite order of what has to come.
         cx.send(cx.key(), message("m"));
@@ -60,7 +60,7 @@ fn the_phases_of_a_turn_are_in_order() {
 #[test]
 fn start_comes_after_the_callback_and_before_anything_else() {
     let log = Log::default();
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = Loop::new();
     let l = log.clone();
     let key = reactor.spawn(
         Probe::new()
@@ -91,7 +91,7 @@ fn start_comes_after_the_callback_and_before_anything_else() {
 #[test]
 fn one_that_is_closed_at_once_is_started_first() {
     let log = Log::default();
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = Loop::new();
     let l = log.clone();
     reactor.spawn(
         Probe::new()
@@ -115,7 +115,7 @@ fn one_that_is_closed_at_once_is_started_first() {
 fn closing_waits_for_the_callback_and_closes_the_socket() {
     let (stream, mut client) = pair();
     let log = Log::default();
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = Loop::new();
     let (l, c) = (log.clone(), log.clone());
     reactor.spawn(
         Probe::new()
@@ -153,7 +153,7 @@ fn closing_waits_for_the_callback_and_closes_the_socket() {
 /// else gets the slot before that event's turn comes.
 #[test]
 fn an_event_does_not_reach_the_next_tenant_of_its_slot() {
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = Loop::new();
     let keys: Rc<RefCell<Vec<Key>>> = Rc::default();
     let tenant: Rc<Cell<Option<Key>>> = Rc::default();
     let called = Rc::new(Cell::new(0));
@@ -193,7 +193,7 @@ fn an_event_does_not_reach_the_next_tenant_of_its_slot() {
 
 #[test]
 fn messages_and_timers_of_a_closed_one_do_not_reach_the_next_tenant() {
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = Loop::new();
     let old = reactor.spawn(
         Probe::new()
             .start(|cx, ()| {
@@ -221,7 +221,7 @@ fn messages_and_timers_of_a_closed_one_do_not_reach_the_next_tenant() {
 #[test]
 fn again_gives_one_call_per_turn_and_everybody_a_turn() {
     let (stream, mut client) = pair();
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = Loop::new();
     let greedy = Rc::new(Cell::new(0));
     let g = greedy.clone();
     reactor.spawn(
@@ -256,7 +256,7 @@ fn again_gives_one_call_per_turn_and_everybody_a_turn() {
 fn an_event_for_a_channel_that_waits_for_again_comes_with_it() {
     let (stream, mut client) = pair();
     let log = Log::default();
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = Loop::new();
     let l = log.clone();
     let probe = Probe::new().owning(stream).ready(move |cx, (_, ready)| {
         l.add(format!("{ready:?}"));
@@ -278,7 +278,7 @@ fn an_event_for_a_channel_that_waits_for_again_comes_with_it() {
 #[test]
 fn broadcast_reaches_all_but_the_sender() {
     let log = Log::default();
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = Loop::new();
     for name in ["a", "b"] {
         reactor.spawn(logging(name, &log).boxed());
     }
@@ -292,7 +292,7 @@ fn broadcast_reaches_all_but_the_sender() {
 fn moving_a_stream_to_another_dispatcher() {
     let (stream, mut client) = pair();
     let log = Log::default();
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = Loop::new();
     let (probe, stream) = registering(logging("a", &log), stream);
     reactor.spawn(probe.boxed());
     let s = stream.clone();
@@ -316,7 +316,7 @@ fn moving_a_stream_to_another_dispatcher() {
 fn reregistering_after_a_hang_up_announces_it_again() {
     let (stream, client) = pair();
     let log = Log::default();
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = Loop::new();
     let (probe, stream) = registering(logging("a", &log), stream);
     let s = stream.clone();
     let probe = probe.message(move |cx, _| {
@@ -338,7 +338,7 @@ fn reregistering_after_a_hang_up_announces_it_again() {
 #[test]
 fn dropping_the_reactor_closes_everybody() {
     let log = Log::default();
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = Loop::new();
     for name in ["a", "b", "c"] {
         let (closed, dropped) = (log.clone(), log.clone());
         let mortal = Probe::new()
@@ -368,7 +368,7 @@ fn dropping_the_reactor_closes_everybody() {
 
 #[test]
 fn an_idle_loop_waits() {
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = Loop::new();
     reactor.spawn(Probe::new().boxed());
     let begin = Instant::now();
     reactor.turn(Some(Duration::from_millis(50))).unwrap();
@@ -377,7 +377,7 @@ fn an_idle_loop_waits() {
 
 #[test]
 fn the_scratch_buffer_is_one_and_large() {
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = Loop::new();
     let place: Rc<Cell<usize>> = Rc::default();
     for _ in 0..2 {
         let place = place.clone();
@@ -395,7 +395,7 @@ fn the_scratch_buffer_is_one_and_large() {
 
 #[test]
 fn ten_thousand_idle_ones_and_a_message_to_each() {
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = Loop::new();
     let told = Rc::new(Cell::new(0));
     for _ in 0..10_000 {
         let told = told.clone();

@@ -4,10 +4,14 @@
 use ftpdlib_reactor::{
     Channel, Context, Dispatcher, Interest, Message, Reactor, Ready, TcpStream, TimerId,
 };
+use std::any::Any;
 use std::cell::RefCell;
 use std::io::{ErrorKind, Read};
 use std::net::{TcpListener, TcpStream as StdStream};
+use std::ops::{Deref, DerefMut};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 pub const ZERO: Channel = Channel::new(0);
@@ -31,6 +35,64 @@ impl Log {
 
     pub fn len(&self) -> usize {
         self.0.borrow().len()
+    }
+}
+
+thread_local! {
+    static UNEXPECTED: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A reactor. It catches the panics of its dispatchers, failed assertions included; this notes
+/// them, unless they are "on purpose", and fails the test in the end.
+pub struct Loop {
+    reactor: Reactor,
+    _verdict: Verdict,
+}
+
+struct Verdict;
+
+impl Loop {
+    #[allow(clippy::new_without_default)]
+    pub fn new() -> Loop {
+        Loop {
+            reactor: Reactor::new().unwrap(),
+            _verdict: Verdict,
+        }
+    }
+}
+
+impl Deref for Loop {
+    type Target = Reactor;
+
+    fn deref(&self) -> &Reactor {
+        &self.reactor
+    }
+}
+
+impl DerefMut for Loop {
+    fn deref_mut(&mut self) -> &mut Reactor {
+        &mut self.reactor
+    }
+}
+
+impl Drop for Verdict {
+    fn drop(&mut self) {
+        let unexpected = UNEXPECTED.take();
+        assert!(
+            unexpected.is_empty() || thread::panicking(),
+            "in a callback: {unexpected:?}"
+        );
+    }
+}
+
+fn note(payload: &(dyn Any + Send)) {
+    let text = payload
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_string())
+        .or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_default();
+    if !text.contains("on purpose") {
+        UNEXPECTED.with_borrow_mut(|all| all.push(text));
     }
 }
 
@@ -93,7 +155,11 @@ impl Probe {
 
 fn call<T>(f: &mut Option<Call<T>>, cx: &mut Context<'_>, argument: T) {
     if let Some(f) = f {
-        f(cx, argument);
+        let called = catch_unwind(AssertUnwindSafe(|| f(cx, argument)));
+        if let Err(payload) = called {
+            note(&*payload);
+            resume_unwind(payload);
+        }
     }
 }
 
