@@ -66,25 +66,26 @@ impl Listener {
         listen(socket, options)
     }
 
-    /// Listens on the first of `ports` that is free. Ports that are in use, or that this process
-    /// may not use, are passed over.
+    /// Listens on `addr` with the first of `ports`, in place of its own, that is free. Ports that
+    /// are in use, or that this process may not use, are passed over.
     ///
     /// # Errors
     ///
     /// `AddrInUse` when no port is left; otherwise as [`bind`](Listener::bind).
     pub fn bind_range(
-        ip: IpAddr,
+        mut addr: SocketAddr,
         ports: &mut dyn Iterator<Item = u16>,
         options: ListenOptions,
     ) -> io::Result<Listener> {
         // A socket that could not be bound can be tried on the next port.
         let mut unbound = None;
         for port in ports {
+            addr.set_port(port);
             let socket = match unbound.take() {
                 Some(socket) => socket,
-                None => open(ip, options)?,
+                None => open(addr.ip(), options)?,
             };
-            match socket.bind(&SocketAddr::new(ip, port).into()) {
+            match socket.bind(&addr.into()) {
                 Ok(()) => match listen(socket, options) {
                     Err(error) if is_taken(&error) => {}
                     result => return result,

@@ -92,13 +92,13 @@ fn a_range_passes_over_ports_in_use() {
     let ports = [port(&busy[0]), port(&busy[1])];
     let options = ListenOptions::default();
     let mut range = ports.into_iter().chain(20_000..30_000);
-    let bound = Listener::bind_range(LOCAL, &mut range, options).unwrap();
+    let bound = Listener::bind_range((LOCAL, 0).into(), &mut range, options).unwrap();
     assert_eq!(range.next(), Some(port(&bound) + 1));
     assert!(port(&bound) >= 20_000);
 
     for ports in [&ports[..], &[]] {
         let mut ports = ports.iter().copied();
-        let error = Listener::bind_range(LOCAL, &mut ports, options).unwrap_err();
+        let error = Listener::bind_range((LOCAL, 0).into(), &mut ports, options).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::AddrInUse);
     }
 }
@@ -106,9 +106,10 @@ fn a_range_passes_over_ports_in_use() {
 #[test]
 fn a_range_ends_at_a_real_error() {
     // A documentation address is nobody's.
-    let foreign = "192.0.2.77".parse().unwrap();
+    let foreign: IpAddr = "192.0.2.77".parse().unwrap();
     let mut ports = 40_000..50_000u16;
-    let error = Listener::bind_range(foreign, &mut ports, ListenOptions::default()).unwrap_err();
+    let error = Listener::bind_range((foreign, 0).into(), &mut ports, ListenOptions::default())
+        .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AddrNotAvailable);
     assert_eq!(ports.start, 40_001);
 }

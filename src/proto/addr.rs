@@ -97,6 +97,27 @@ pub fn canonical(ip: IpAddr) -> IpAddr {
     ip.to_canonical()
 }
 
+/// The same of an address with its port; the scope of a link-local IPv6 address stays.
+pub fn canonical_addr(addr: SocketAddr) -> SocketAddr {
+    match canonical(addr.ip()) {
+        ip @ IpAddr::V4(_) => SocketAddr::new(ip, addr.port()),
+        IpAddr::V6(_) => addr,
+    }
+}
+
+/// `addr` as seen from `local`: a link-local address without a scope is one of the same link.
+pub fn on_link_of(addr: SocketAddr, local: SocketAddr) -> SocketAddr {
+    match (addr, local) {
+        (SocketAddr::V6(mut addr), SocketAddr::V6(local))
+            if addr.ip().is_unicast_link_local() && addr.scope_id() == 0 =>
+        {
+            addr.set_scope_id(local.scope_id());
+            SocketAddr::V6(addr)
+        }
+        _ => addr,
+    }
+}
+
 /// A decimal number of digits only, blanks around it allowed.
 fn decimal(text: &[u8]) -> Option<u16> {
     let digits = text.trim_ascii();
@@ -109,6 +130,18 @@ fn decimal(text: &[u8]) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn link_local_addresses_keep_or_get_their_scope() {
+        let scoped: SocketAddr = "[fe80::1%7]:21".parse().unwrap();
+        let bare: SocketAddr = "[fe80::2]:4000".parse().unwrap();
+        assert_eq!(canonical_addr(scoped), scoped);
+        assert_eq!(on_link_of(bare, scoped).to_string(), "[fe80::2%7]:4000");
+        let global: SocketAddr = "[2001:db8::1]:4000".parse().unwrap();
+        assert_eq!(on_link_of(global, scoped), global);
+        let mapped: SocketAddr = "[::ffff:1.2.3.4]:21".parse().unwrap();
+        assert_eq!(canonical_addr(mapped).to_string(), "1.2.3.4:21");
+    }
 
     #[test]
     fn port_takes_six_bytes_in_decimal() {

@@ -10,7 +10,7 @@ use ftpdlib_reactor::{
 use log::{Level, info};
 
 use super::builder::Limits;
-use crate::proto::addr::canonical;
+use crate::proto::addr::canonical_addr;
 use crate::proto::reply::Reply;
 use crate::session::census::Counted;
 use crate::session::logging::{self, TARGET};
@@ -68,7 +68,7 @@ fn take_in(
     socket: TcpStream,
     peer: SocketAddr,
 ) {
-    let peer = SocketAddr::new(canonical(peer.ip()), peer.port());
+    let peer = canonical_addr(peer);
     let counted = service.census.count_client(peer.ip());
     if !service.census.is_within_limit() {
         return refuse(

@@ -18,6 +18,7 @@ use super::interpreter::{Input, Progress, Verdict};
 use super::job::{Outcome, Source};
 use super::slot::{DATA, TAG_ACCEPT, TAG_PAUSE, TAG_STALL};
 use crate::fs::File;
+use crate::proto::addr::on_link_of;
 use crate::stream::Stream;
 
 /// How long to wait before the next try to take a data connection when descriptors are short.
@@ -32,8 +33,8 @@ impl Core {
     fn try_listen(&mut self, cx: &mut Context<'_>) -> io::Result<u16> {
         let counted = count_in(&self.service.census)?;
         let config = &self.service.config;
-        let ip = self.interpreter.local().ip();
-        let listener = dtp::listen(cx, ip, config.passive_ports.as_ref(), |level, text| {
+        let local = self.interpreter.local();
+        let listener = dtp::listen(cx, local, config.passive_ports.as_ref(), |level, text| {
             self.log(level, text);
         })?;
         let port = listener.local_addr()?.port();
@@ -49,7 +50,8 @@ impl Core {
 
     fn try_connect(&mut self, cx: &mut Context<'_>, addr: SocketAddr) -> io::Result<()> {
         let counted = count_in(&self.service.census)?;
-        let mut socket = connect(addr, Some(self.interpreter.local().ip()))?;
+        let local = self.interpreter.local();
+        let mut socket = connect(on_link_of(addr, local), Some(local.ip()))?;
         cx.register(&mut socket, DATA, Interest::WRITABLE)?;
         self.dtp = Dtp::Connecting { socket, counted };
         Ok(())

@@ -47,10 +47,10 @@ pub(super) enum Arrival {
     Exhausted,
 }
 
-/// Opens the passive socket on `ip`, within `range` if there is one.
+/// Opens the passive socket on the address of `local`, within `range` if there is one.
 pub(super) fn listen(
     cx: &mut Context<'_>,
-    ip: IpAddr,
+    mut local: SocketAddr,
     range: Option<&RangeInclusive<u16>>,
     log: impl Fn(Level, &str),
 ) -> io::Result<Listener> {
@@ -59,10 +59,11 @@ pub(super) fn listen(
         reuse_addr: true,
         ..ListenOptions::default()
     };
-    let any = || Listener::bind(SocketAddr::new(ip, 0), options);
+    local.set_port(0);
+    let any = || Listener::bind(local, options);
     let mut listener = match range {
         None => any()?,
-        Some(range) => match Listener::bind_range(ip, &mut shuffled(range), options) {
+        Some(range) => match Listener::bind_range(local, &mut shuffled(range), options) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
                 log(
                     Level::Warn,

@@ -97,8 +97,7 @@ impl Client {
                 length => take(&buffer[..length]),
             }
         }
-        drop(data);
-        self.await_reply(command, 226)
+        self.end(command, data)
     }
 
     /// Runs a command that receives `size` bytes, which are repetitions of `buffer`.
@@ -111,8 +110,7 @@ impl Client {
             data.write_all(&buffer[..chunk])?;
             left -= chunk as u64;
         }
-        drop(data);
-        self.await_reply(command, 226)
+        self.end(command, data)
     }
 
     fn send(&mut self, command: &str) -> io::Result<()> {
@@ -146,6 +144,17 @@ impl Client {
         match self.command(command)? {
             Reply {
                 code: 125 | 150, ..
+            } => Ok(()),
+            reply => Err(unexpected(command, &reply)),
+        }
+    }
+
+    /// Ends a transfer and reads its last reply.
+    fn end(&mut self, command: &str, data: TcpStream) -> io::Result<()> {
+        drop(data);
+        match self.reply()? {
+            Reply {
+                code: 226 | 250, ..
             } => Ok(()),
             reply => Err(unexpected(command, &reply)),
         }

@@ -47,39 +47,23 @@ fn measure(plan: &Plan) -> io::Result<()> {
     show(&head(&server, plan))?;
     for (name, row) in ROWS {
         if plan.has(name) {
-            let bench = Bench {
-                server: &server,
-                plan,
-                among: "",
-            };
-            show(
-                &row(&bench)
-                    .map_err(|error| within(name, &error))?
-                    .to_string(),
-            )?;
+            let row = row(&Bench::new(&server, plan)).map_err(|error| within(name, &error))?;
+            show(&row.to_string())?;
         }
     }
     if plan.has_idle() {
         // Memory that other rows made the server keep would hide what idle clients need.
         server = server.renewed()?;
-        let bench = Bench {
-            server: &server,
-            plan,
-            among: "",
-        };
-        idle::measure(&bench, show).map_err(|error| within("idle", &error))?;
+        idle::measure(&Bench::new(&server, plan), show).map_err(|error| within("idle", &error))?;
     }
     Ok(())
 }
 
 fn head(server: &Server, plan: &Plan) -> String {
     let address = server.address;
-    let process = match server
-        .process
-        .filter(|process| process.cpu_time().is_some())
-    {
-        Some(process) => format!("pid {}", process.pid()),
-        None => "its CPU time and memory unknown (Linux only, with --pid)".to_owned(),
+    let process = match server.process {
+        Some(process) if process.cpu_time().is_some() => format!("pid {}", process.pid()),
+        _ => "its CPU time and memory unknown (Linux only, with --pid)".to_owned(),
     };
     let runs = plan.runs;
     format!(

@@ -46,7 +46,16 @@ pub(crate) const ROWS: [Named; 7] = [
 /// The rows that are measured again beside idle clients.
 pub(crate) const ROWS_AMONG_IDLE: [Named; 2] = [("noop", noop), ("retr", retr)];
 
-impl Bench<'_> {
+impl<'a> Bench<'a> {
+    pub(crate) fn new(server: &'a Server, plan: &'a Plan) -> Bench<'a> {
+        let among = "";
+        Bench {
+            server,
+            plan,
+            among,
+        }
+    }
+
     /// Does `work`, which is worth `amount`, as often as planned, and once before to warm up.
     fn runs(
         &self,

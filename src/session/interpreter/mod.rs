@@ -36,7 +36,7 @@ use super::config::Config;
 use super::job::{Files, Job, JobId, OpenError, Outcome, Source};
 use crate::auth::{Account, Password};
 use crate::fs::describe;
-use crate::proto::addr::canonical;
+use crate::proto::addr::{canonical, canonical_addr};
 use crate::proto::command::{Arg, CommandLine};
 use crate::proto::escape::Escaped;
 use crate::proto::mlsx::Facts;
@@ -129,12 +129,11 @@ impl Interpreter {
         peer: SocketAddr,
         local: SocketAddr,
     ) -> Self {
-        let canonical = |addr: SocketAddr| SocketAddr::new(canonical(addr.ip()), addr.port());
         Interpreter {
             config,
             table,
-            peer: canonical(peer),
-            local: canonical(local),
+            peer: canonical_addr(peer),
+            local: canonical_addr(local),
             effects: VecDeque::new(),
             wait: Wait::Nothing,
             current: None,
