@@ -25,10 +25,10 @@ const LOOK: Duration = Duration::from_millis(20);
 
 /// The dispatcher of one listening socket.
 pub(super) struct Acceptor {
-    accept: AcceptLoop,
+    /// None when the server stops: nobody is to wait in its queue.
+    accept: Option<AcceptLoop>,
     service: Arc<Service>,
     limits: Limits,
-    draining: bool,
     _counted: Counted,
 }
 
@@ -36,18 +36,18 @@ impl Acceptor {
     pub(super) fn new(listener: Listener, (service, limits): (Arc<Service>, Limits)) -> Acceptor {
         let _counted = service.census.count_in();
         Acceptor {
-            accept: AcceptLoop::new(listener),
+            accept: Some(AcceptLoop::new(listener)),
             service,
             limits,
-            draining: false,
             _counted,
         }
     }
 
     /// Stops accepting; clients may finish their transfers.
     fn drain(&mut self, cx: &mut Context<'_>) {
-        self.draining = true;
-        self.accept.stop(cx);
+        if let Some(mut accept) = self.accept.take() {
+            accept.stop(cx);
+        }
         cx.broadcast(|| Box::new(Note::Drain));
         cx.call_later(self.limits.grace, TAG_GRACE);
         cx.call_every(LOOK, TAG_EMPTY);
@@ -112,7 +112,10 @@ fn refuse(socket: TcpStream, peer: SocketAddr, text: &'static str) {
 
 impl Dispatcher for Acceptor {
     fn start(&mut self, cx: &mut Context<'_>) {
-        if let Err(error) = self.accept.start(cx, LISTEN) {
+        let Some(accept) = &mut self.accept else {
+            return;
+        };
+        if let Err(error) = accept.start(cx, LISTEN) {
             log::error!(target: TARGET, "cannot watch the listening socket: {error}");
             cx.stop();
         }
@@ -120,22 +123,23 @@ impl Dispatcher for Acceptor {
 
     fn ready(&mut self, cx: &mut Context<'_>, channel: Channel, _: Ready) {
         let (service, max_per_ip) = (&self.service, self.limits.max_cons_per_ip);
-        self.accept.ready(cx, channel, |cx, socket, peer| {
-            take_in(service, max_per_ip, cx, socket, peer);
-        });
+        if let Some(accept) = &mut self.accept {
+            accept.ready(cx, channel, |cx, socket, peer| {
+                take_in(service, max_per_ip, cx, socket, peer);
+            });
+        }
     }
 
     fn timeout(&mut self, cx: &mut Context<'_>, timer: TimerId, tag: usize) {
-        if self.accept.timeout(cx, timer) {
-            return;
-        }
-        if tag == TAG_GRACE || cx.len() == 1 {
-            self.stop(cx);
+        match &mut self.accept {
+            Some(accept) => drop(accept.timeout(cx, timer)),
+            None if tag == TAG_GRACE || cx.len() == 1 => self.stop(cx),
+            None => {}
         }
     }
 
     fn signal(&mut self, cx: &mut Context<'_>, _: i32) {
-        if self.draining {
+        if self.accept.is_none() {
             return self.stop(cx);
         }
         info!(target: TARGET, "received interrupt signal");

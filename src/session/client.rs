@@ -82,6 +82,7 @@ impl Client {
                     if self.core.control.is_at_end() {
                         cx.close();
                     }
+                    self.core.shrink();
                     return Ok(());
                 }
             }

@@ -106,6 +106,12 @@ impl Core {
         self.service.table.find(&command.name).is_none()
     }
 
+    /// Holds no memory that is not in use, as the session waits for its client.
+    pub(super) fn shrink(&mut self) {
+        self.inputs = VecDeque::new();
+        self.interpreter.shrink();
+    }
+
     /// Queues a reply; it leaves with the others of this turn.
     pub(crate) fn respond(&mut self, reply: &Reply, level: Level) {
         if logging::enabled(Level::Debug) {

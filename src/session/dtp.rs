@@ -13,9 +13,12 @@ use super::census::Counted;
 use super::flow::Flow;
 use super::slot::DATA;
 use crate::stream::Stream;
+use crate::sys::ports;
 
 /// Connections that may wait at a passive socket; one is taken.
 const BACKLOG: i32 = 16;
+/// Random ports that are tried before the system chooses.
+const RANDOM_TRIES: usize = 16;
 
 #[derive(Default)]
 pub(super) enum Dtp {
@@ -61,10 +64,22 @@ pub(super) fn listen(
     };
     local.set_port(0);
     let any = || Listener::bind(local, options);
+    let one_of =
+        |ports: &mut dyn Iterator<Item = u16>| match Listener::bind_range(local, ports, options) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => Ok(None),
+            found => found.map(Some),
+        };
     let mut listener = match range {
-        None => any()?,
-        Some(range) => match Listener::bind_range(local, &mut shuffled(range), options) {
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+        // The system would look for a port that no closed connection remembers, ever longer the
+        // more transfers there were in the last minute, and in the end in vain. Any that nobody
+        // listens on will do.
+        None => match one_of(&mut shuffled(&ports::ephemeral()).take(RANDOM_TRIES))? {
+            Some(listener) => listener,
+            None => any()?,
+        },
+        Some(range) => match one_of(&mut shuffled(range))? {
+            Some(listener) => listener,
+            None => {
                 log(
                     Level::Warn,
                     "Can't find a valid passive port in the configured range. \
@@ -72,7 +87,6 @@ pub(super) fn listen(
                 );
                 any()?
             }
-            other => other?,
         },
     };
     cx.register(&mut listener, DATA, Interest::READABLE)?;

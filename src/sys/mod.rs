@@ -8,4 +8,5 @@ pub(crate) mod attributes;
 pub(crate) mod close;
 pub(crate) mod local_time;
 pub(crate) mod owner;
+pub(crate) mod ports;
 pub(crate) mod sendfile;

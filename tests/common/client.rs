@@ -389,6 +389,15 @@ pub(crate) fn connect_from(source: Ipv4Addr, addr: SocketAddr) -> TcpStream {
     stream
 }
 
+/// Whether nobody listens there.
+pub(crate) fn is_refused(addr: SocketAddr) -> bool {
+    match TcpStream::connect_timeout(&addr, PATIENCE) {
+        Err(_) => true,
+        // A connection attempt may meet itself, where it was given the very port that it asks for.
+        Ok(stream) => stream.local_addr().ok() == stream.peer_addr().ok(),
+    }
+}
+
 /// Closes so that the other side sees ECONNRESET.
 pub(crate) fn reset(stream: TcpStream) {
     SockRef::from(&stream)

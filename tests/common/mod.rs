@@ -8,6 +8,7 @@
 
 pub(crate) mod client;
 pub(crate) mod made_up;
+pub(crate) mod program;
 pub(crate) mod record;
 
 use std::fs;
@@ -19,6 +20,8 @@ use std::time::Duration;
 use ftpdlib::{Builder, DummyAuthorizer, FtpServer, Perm, ServerHandle};
 use tempfile::TempDir;
 
+// Each test binary takes what it needs of these.
+#[allow(unused_imports)]
 pub(crate) use client::{Client, Mode};
 pub(crate) use record::{Record, Recorder};
 
@@ -26,7 +29,7 @@ pub(crate) use record::{Record, Recorder};
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A time limit that a test wants to see run out.
-pub(crate) const SHORT: Duration = Duration::from_millis(150);
+pub(crate) const SHORT: Duration = Duration::from_millis(500);
 
 pub(crate) const USER: &str = "user";
 pub(crate) const PASSWORD: &str = "12345";

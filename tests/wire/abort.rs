@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::time::Instant;
 
-use crate::common::client::expect_data_end;
+use crate::common::client::{expect_data_end, is_refused};
 use crate::common::{Client, Mode, PATIENCE, TestServer, sample};
 
 /// More than all socket buffers together hold.
@@ -25,10 +25,7 @@ fn abor_closes_a_listener() {
     for mode in [Mode::Pasv, Mode::Epsv] {
         let addr = client.passive_address(mode);
         client.expect("ABOR", 226);
-        assert!(
-            std::net::TcpStream::connect(addr).is_err(),
-            "{mode:?} still listens"
-        );
+        assert!(is_refused(addr), "{mode:?} still listens");
     }
     client.list("LIST");
 }
@@ -295,7 +292,7 @@ fn rein_drops_a_listener() {
     let mut client = server.login();
     let addr = client.passive_address(Mode::Epsv);
     client.expect("REIN", 230);
-    assert!(std::net::TcpStream::connect(addr).is_err(), "still listens");
+    assert!(is_refused(addr), "still listens");
     client.login();
     client.list("LIST");
 }

@@ -48,7 +48,7 @@ fn each_command_needs_its_permission() {
     let server = TestServer::users(|users, home| {
         for (at, (_, needed)) in GUARDED.iter().enumerate() {
             users
-                .add_user(&format!("u{at}"), "p", home, Perm::ALL - *needed)
+                .add_user(format!("u{at}"), "p", home, Perm::ALL - *needed)
                 .unwrap();
         }
     });

@@ -179,7 +179,7 @@ fn a_file_that_may_not_be_read_is_550() {
     // Root may read everything: then there is nothing to see here.
     let server = TestServer::start();
     server.write("file", "x");
-    fs::set_permissions(server.path("file"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(server.path("file"), fs::Permissions::from_mode(0o0)).unwrap();
     if fs::read(server.path("file")).is_ok() {
         return;
     }

@@ -239,8 +239,8 @@ fn long_names_and_deep_paths_end_in_replies() {
     client.expect(format!("STOR {longest}x"), 550);
     client.expect(format!("MKD {longest}x"), 550);
     for _ in 0..6 {
-        client.expect(format!("MKD d{longest}").as_bytes()[..250].to_vec(), 257);
-        client.expect(format!("CWD d{longest}").as_bytes()[..250].to_vec(), 250);
+        client.expect(&format!("MKD d{longest}")[..250], 257);
+        client.expect(&format!("CWD d{longest}")[..250], 250);
     }
     client.expect("PWD", 257);
     client.put("STOR deep", "deep");

@@ -96,13 +96,14 @@ pub(crate) fn feat(it: &mut Interpreter, _: &[u8]) {
     it.finish(Reply::multi(211, "Features supported:", lines, "End FEAT."));
 }
 
-/// RFC 2389, 4; only MLST has options, and UTF8 is what some clients ask for.
+/// RFC 2389, 4; only MLST has options, and UTF8 is what some clients ask for, also before login.
 pub(crate) fn opts(it: &mut Interpreter, arg: &[u8]) {
     let mut words = arg.split(|&byte| byte == b' ');
     let command = words.next().unwrap_or_default().to_ascii_uppercase();
     let option = words.next().unwrap_or_default();
     let reply = match &command[..] {
         b"UTF8" | b"UTF-8" => Reply::new(200, "Always in UTF8 mode."),
+        _ if it.account.is_none() => Reply::new(530, "Log in with USER and PASS first."),
         _ if words.next().is_some() => Reply::new(501, "Invalid number of arguments."),
         b"MLST" => match Facts::select(Facts::available(HAS_CREATE), option) {
             Some(facts) => {

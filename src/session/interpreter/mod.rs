@@ -160,6 +160,11 @@ impl Interpreter {
         self.effects.pop_front()
     }
 
+    /// Holds no memory that is not in use, as the session waits for its client.
+    pub(crate) fn shrink(&mut self) {
+        self.effects = VecDeque::new();
+    }
+
     /// Whether the next command line may come.
     pub(crate) fn wants_line(&self) -> bool {
         matches!(self.wait, Wait::Nothing) && !self.quitting

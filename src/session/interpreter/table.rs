@@ -125,7 +125,7 @@ const ROWS: &[Row] = {
     "MODE" NONE auth Required Plain(info::mode), "Syntax: MODE <SP> mode (noop; set data transfer mode).";
     "NLST" LIST auth Optional Path(LS, transfer::nlst), "Syntax: NLST [<SP> path] (list path in a compact form).";
     "NOOP" NONE free None Plain(info::noop), "Syntax: NOOP (just do nothing).";
-    "OPTS" NONE auth Required Plain(info::opts), "Syntax: OPTS <SP> cmd [<SP> option] (set option for command).";
+    "OPTS" NONE free Required Plain(info::opts), "Syntax: OPTS <SP> cmd [<SP> option] (set option for command).";
     "PASS" NONE free Optional Plain(login::pass), "Syntax: PASS [<SP> password] (set user password).";
     "PASV" NONE auth None Plain(data::pasv), "Syntax: PASV (open passive data connection).";
     "PORT" NONE auth Required Plain(data::port), "Syntax: PORT <SP> h,h,h,h,p,p (open active data connection).";

@@ -16,7 +16,7 @@ use super::{
     Data, Effect, End, Event, Interpreter, Progress, Timer, Verdict, Wait, error_reply,
     open_error_reply,
 };
-use crate::fs::{FileSystem, OpenMode};
+use crate::fs::{File, FileSystem, OpenMode};
 use crate::proto::path::VirtualPath;
 use crate::proto::perm::Perm;
 use crate::proto::reply::Reply;
@@ -57,7 +57,9 @@ struct FileOf {
 /// What a transfer does once data can flow.
 pub(super) enum Plan {
     Send(Source),
+    /// Opens the target, then receives.
     Store(Arc<dyn FileSystem>, Files),
+    Receive(Box<dyn File>),
 }
 
 pub(crate) fn rest(it: &mut Interpreter, arg: &[u8]) {
@@ -141,8 +143,12 @@ pub(crate) fn appe(it: &mut Interpreter, path: VirtualPath) {
     store(it, task, path, OpenMode::Append);
 }
 
-/// Looks whether the upload could work, then accepts it.
+/// Looks whether the upload could work, then accepts it. When data can flow already, opening the
+/// target tells.
 fn store(it: &mut Interpreter, task: Box<Task>, path: VirtualPath, mode: OpenMode) {
+    if matches!(it.data, Data::Open) {
+        return it.accept_upload(task, path, mode, None);
+    }
     let rest = task.rest;
     let check = Files::CheckStore {
         path: path.clone(),
@@ -302,7 +308,14 @@ impl Interpreter {
             mode,
             rest: task.rest,
         };
-        self.launch(task, Plan::Store(fs, work), text);
+        if !matches!(self.data, Data::Open) {
+            return self.launch(task, Plan::Store(fs, work), text);
+        }
+        self.job(Job::Files(fs, work), move |it, outcome| match outcome {
+            Outcome::File(Ok(file)) => it.launch(task, Plan::Receive(file), text),
+            Outcome::File(Err(error)) => it.finish(task.refusal(&error)),
+            _ => it.lost(),
+        });
     }
 
     /// The 1xx reply; then the transfer itself, as soon as data can flow.
@@ -348,6 +361,10 @@ impl Interpreter {
                 });
                 self.transfer = Transfer::Running(task);
             }
+            Plan::Receive(file) => {
+                self.effect(Effect::Receive { file, ascii, slow });
+                self.transfer = Transfer::Running(task);
+            }
             Plan::Store(fs, work) => {
                 self.transfer = Transfer::Opening(task);
                 let id = self.new_job();
@@ -385,26 +402,13 @@ fn target_opened(it: &mut Interpreter, outcome: Outcome) {
     let Transfer::Opening(task) = std::mem::replace(&mut it.transfer, Transfer::Idle) else {
         return;
     };
-    match outcome {
-        Outcome::File(Ok(file)) => {
-            let Task { ascii, slow, .. } = *task;
-            it.effect(Effect::Receive { file, ascii, slow });
-            it.transfer = Transfer::Running(task);
-        }
-        Outcome::File(Err(error)) => {
-            let reply = match &error {
-                // The name was free when it was given.
-                OpenError::Io(error) if task.command == "STOU" => error_reply(450, error, ""),
-                error => open_error_reply(error),
-            };
-            super::data::close(it);
-            fail(it, reply);
-        }
-        _ => {
-            super::data::close(it);
-            fail(it, Reply::new(451, "Internal error."));
-        }
-    }
+    let reply = match outcome {
+        Outcome::File(Ok(file)) => return it.go(task, Plan::Receive(file)),
+        Outcome::File(Err(error)) => task.refusal(&error),
+        _ => Reply::new(451, "Internal error."),
+    };
+    super::data::close(it);
+    fail(it, reply);
 }
 
 /// Ends a transfer that moved nothing.
@@ -483,6 +487,15 @@ pub(super) fn ended(it: &mut Interpreter, end: End) {
 }
 
 impl Task {
+    /// The reply when the target could not be opened.
+    fn refusal(&self, error: &OpenError) -> Reply {
+        match error {
+            // The name was free when it was given.
+            OpenError::Io(error) if self.command == "STOU" => error_reply(450, error, ""),
+            error => open_error_reply(error),
+        }
+    }
+
     /// Whether ALLO named another size than came, on the wire or in the file.
     fn differs_from_declared(&self, end: &End) -> bool {
         let (wire, stored) = (end.progress.received, end.progress.stored);

@@ -280,6 +280,8 @@ fn what_needs_a_login_is_refused_without() {
     }
     let mut bench = Bench::new();
     assert_eq!(bench.code("STAT /"), 530);
+    assert_eq!(bench.code("OPTS MLST size;"), 530);
+    assert_eq!(bench.code("OPTS UTF8 ON"), 200);
     assert_eq!(bench.code("STAT"), 211);
     assert_eq!(bench.code("NOPE"), 500);
     assert_eq!(

@@ -73,7 +73,8 @@ fn an_upload_touches_nothing_before_data_can_flow() {
 
 #[test]
 fn an_upload_s_target_is_looked_at_first() {
-    let mut bench = ready();
+    let mut bench = Bench::logged_in();
+    bench.files.file("/f", "0123456789").dir("/dir");
     assert_eq!(bench.say("STOR dir"), "550 Is a directory.");
     assert_eq!(bench.say("STOR nope/x"), "550 No such file or directory.");
     assert_eq!(bench.say("STOR f/x"), "550 Not a directory.");

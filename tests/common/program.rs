@@ -1,0 +1,193 @@
+//! The `ftpdlib` program as a child process, with what it says on standard error.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::{Client, PATIENCE, Record};
+
+/// The program that cargo has built.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_ftpdlib");
+
+/// A running `ftpdlib`; it is killed when dropped.
+pub(crate) struct Program {
+    child: Child,
+    log: Arc<Record>,
+    /// Set, it closes the reading end of standard error with the next line.
+    deaf: Arc<AtomicBool>,
+    addr: SocketAddr,
+}
+
+impl Program {
+    /// Shares `home` on a free port of 127.0.0.1.
+    pub(crate) fn start(home: &Path, args: &[&str]) -> Program {
+        Program::run(Command::new(PROGRAM).args(["-i", "127.0.0.1"]), home, args)
+    }
+
+    /// The same, by a shell that does something before (`ulimit`); `"$@"` is the program.
+    pub(crate) fn start_by_shell(script: &str, home: &Path, args: &[&str]) -> Program {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", script, "sh", PROGRAM, "-i", "127.0.0.1"]);
+        Program::run(&mut shell, home, args)
+    }
+
+    pub(crate) fn run(command: &mut Command, home: &Path, args: &[&str]) -> Program {
+        let mut child = command
+            .args(["-p", "0", "-d"])
+            .arg(home)
+            .args(args)
+            .env_remove("RUST_LOG")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let stderr = child.stderr.take().expect("piped");
+        let (log, deaf) = (
+            Arc::new(Record::default()),
+            Arc::new(AtomicBool::new(false)),
+        );
+        let (for_lines, for_deafness) = (log.clone(), deaf.clone());
+        thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                for_lines.add(line);
+                if for_deafness.load(Ordering::Relaxed) {
+                    break;
+                }
+            }
+        });
+        let started = |line: &String| line.contains(">>> starting FTP server on ");
+        let lines = log.wait_until(|lines| lines.iter().any(started));
+        let line = lines
+            .iter()
+            .find(|line| started(line))
+            .expect("just waited for");
+        let rest = line
+            .split(">>> starting FTP server on ")
+            .nth(1)
+            .expect("an address");
+        let addr = rest
+            .split(", pid=")
+            .next()
+            .and_then(|addr| addr.parse().ok());
+        let addr = addr.unwrap_or_else(|| panic!("no address in {line:?}"));
+        Program {
+            child,
+            log,
+            deaf,
+            addr,
+        }
+    }
+
+    pub(crate) fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Its lines on standard error.
+    pub(crate) fn log(&self) -> &Record {
+        &self.log
+    }
+
+    /// Stops to read its standard error.
+    pub(crate) fn close_stderr(&self) {
+        self.deaf.store(true, Ordering::Relaxed);
+    }
+
+    #[track_caller]
+    pub(crate) fn connect(&self) -> Client {
+        let mut client = Client::connect(self.addr);
+        client.expect_reply(220);
+        client
+    }
+
+    #[track_caller]
+    pub(crate) fn login_as(&self, name: &str, password: &str) -> Client {
+        let mut client = self.connect();
+        client.login_as(name, password);
+        client
+    }
+
+    #[track_caller]
+    pub(crate) fn anonymous(&self) -> Client {
+        self.login_as("anonymous", "me@")
+    }
+
+    /// Sends a signal by its name, as `TERM`.
+    #[track_caller]
+    pub(crate) fn signal(&self, name: &str) {
+        let kill = Command::new("kill")
+            .args(["-s", name, &self.pid().to_string()])
+            .status();
+        assert!(kill.expect("kill").success());
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("a child") {
+                return status;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "it does not end; {:?}",
+                self.log.all()
+            );
+            // There is no event to wait for with a limit of time.
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Whether it has not ended.
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("a child").is_none()
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // It may have ended long ago.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs a command to its end, for as long as a test may take, and gives what it said.
+#[track_caller]
+pub(crate) fn output(command: &mut Command, input: &[u8]) -> Output {
+    let limit = PATIENCE * 2;
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{:?}: {error}", command.get_program()));
+    let mut stdin = child.stdin.take().expect("piped");
+    let (pid, input) = (child.id(), input.to_vec());
+    let (send, receive) = std::sync::mpsc::channel();
+    thread::spawn(move || {
+        // A program that does not want its input is not to be blamed.
+        let _ = std::io::Write::write_all(&mut stdin, &input);
+    });
+    thread::spawn(move || send.send(child.wait_with_output()));
+    match receive.recv_timeout(limit) {
+        Ok(output) => output.expect("a child"),
+        Err(_) => {
+            let _ = Command::new("kill")
+                .args(["-s", "KILL", &pid.to_string()])
+                .status();
+            let said = receive.recv_timeout(PATIENCE).ok().and_then(Result::ok);
+            panic!("{command:?} takes longer than {limit:?}: {said:?}");
+        }
+    }
+}

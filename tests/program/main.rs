@@ -1,0 +1,9 @@
+//! The `ftpdlib` program: its flags, its log lines, its end, and the limits of its process.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod ending;
+mod flags;
+mod log_lines;
+mod resources;

@@ -1,0 +1,129 @@
+//! A process that runs out of something: file size, disk, descriptors.
+
+use std::io::Write;
+use std::process::Command;
+
+use crate::common::program::{PROGRAM, Program};
+use crate::common::{Client, sample, skipped};
+
+/// Uploads more than fits. The reply must say so, and the session must go on.
+#[track_caller]
+fn overfill(program: &Program, client: &mut Client) {
+    for (line, ascii) in [
+        ("STOR big", false),
+        ("APPE big2", false),
+        ("STOR text", true),
+    ] {
+        client.expect(if ascii { "TYPE A" } else { "TYPE I" }, 200);
+        let mut data = client.begin(line);
+        // The server may hang up before it has taken all.
+        let _ = data.write_all(&sample(4 << 20));
+        drop(data);
+        let reply = client.reply();
+        assert!(
+            matches!(reply.code, 426 | 451 | 452 | 552),
+            "{line}: {}",
+            reply.text
+        );
+        client.expect_alive();
+        let name = line.split(' ').nth(1).unwrap();
+        let told = format!("/{name} completed=0");
+        program
+            .log()
+            .wait_until(|lines| lines.iter().any(|line| line.contains(&told)));
+        client.expect(format!("DELE {name}"), 250);
+    }
+    client.put("STOR small", "fits");
+    assert_eq!(client.fetch("RETR small"), b"fits");
+}
+
+#[test]
+fn a_file_that_grows_too_large_is_an_error() {
+    let home = tempfile::tempdir().unwrap();
+    // In blocks of 512 bytes or of 1024, as the shell counts; 4 MiB are more than either.
+    let program = Program::start_by_shell("ulimit -f 1000 && exec \"$@\"", home.path(), &["-w"]);
+    overfill(&program, &mut program.anonymous());
+}
+
+#[test]
+fn a_full_disk_is_an_error() {
+    // A small disk that vanishes with the program: a tmpfs in a mount namespace of its own.
+    let home = tempfile::tempdir().unwrap();
+    let mount = "mount -t tmpfs -o size=512k,mode=777 none \"$HOME_DIR\" && exec \"$@\"";
+    let namespace = ["-r", "-m"];
+    let possible = Command::new("unshare")
+        .args(namespace)
+        .args(["sh", "-c", "mount -t tmpfs -o size=64k none \"$HOME_DIR\""])
+        .env("HOME_DIR", home.path())
+        .output();
+    if !possible.is_ok_and(|output| output.status.success()) {
+        return skipped("a full disk: no mount namespaces here (unshare -r -m)");
+    }
+    let mut command = Command::new("unshare");
+    command
+        .args(namespace)
+        .args(["sh", "-c", mount, "sh", PROGRAM, "-i", "127.0.0.1"]);
+    command.env("HOME_DIR", home.path());
+    let program = Program::run(&mut command, home.path(), &["-w"]);
+    let mut client = program.anonymous();
+    overfill(&program, &mut client);
+
+    // Not a byte fits: the directory entry itself may be refused, or the first write.
+    let mut data = client.begin("STOR filler");
+    let _ = data.write_all(&sample(1 << 20));
+    drop(data);
+    client.reply();
+    let mut data = client.data(crate::common::Mode::Epsv);
+    let mut reply = client.cmd("STOR another");
+    if reply.code < 200 {
+        let _ = data.write_all(&sample(65536));
+        drop(data);
+        reply = client.reply();
+    }
+    assert!(
+        matches!(reply.code, 426 | 451 | 452 | 550 | 552),
+        "{}",
+        reply.text
+    );
+    client.expect("DELE filler", 250);
+    client.put("STOR another", "fits");
+}
+
+#[test]
+fn without_descriptors_it_waits_and_comes_back() {
+    let home = tempfile::tempdir().unwrap();
+    let mut program = Program::start_by_shell(
+        "ulimit -n 24 && exec \"$@\"",
+        home.path(),
+        &["--max-cons", "0"],
+    );
+    let mut first = program.anonymous();
+    // More than it can take: those behind wait in the queue, unanswered.
+    let waiting: Vec<Client> = (0..40).map(|_| Client::connect(program.addr())).collect();
+    for _ in 0..20 {
+        first.expect_alive();
+    }
+    // There is no descriptor for a listener either.
+    let reply = first.cmd("EPSV");
+    assert!(matches!(reply.code, 229 | 425), "{}", reply.text);
+    first.expect("LIST nope", 550);
+    assert!(cpu_ticks(&program) < 200, "it spins");
+    drop(waiting);
+    program.anonymous().list("LIST");
+    first.list("LIST");
+    assert!(program.is_running());
+}
+
+/// Processor time used so far, in hundredths of a second; 0 where it cannot be told.
+fn cpu_ticks(program: &Program) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", program.pid())).unwrap_or_default();
+    let Some((_, fields)) = stat.rsplit_once(')') else {
+        return 0;
+    };
+    fields
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .filter_map(|field| field.parse::<u64>().ok())
+        .sum()
+}
