@@ -9,6 +9,9 @@ use std::net::Shutdown;
 use ftpdlib_reactor::{Channel, Context, Interest, TcpStream};
 use socket2::SockRef;
 
+/// Reads at most of bytes that nobody wants.
+const MAX_DISCARDS: u32 = 16;
+
 /// A connection. It is registered with the event loop when it first has to wait.
 #[derive(Debug)]
 pub(crate) struct Stream {
@@ -98,6 +101,17 @@ impl Stream {
         use std::os::fd::AsFd;
         self.socket
             .try_io(|| crate::sys::sendfile::sendfile(self.socket.as_fd(), file, offset, count))
+    }
+
+    /// Takes what has come out of the socket: a close with unread bytes would reset the connection,
+    /// and lose what the peer has not taken yet.
+    pub(crate) fn discard(&mut self, scratch: &mut [u8]) {
+        for _ in 0..MAX_DISCARDS {
+            match self.read(scratch) {
+                Ok(count) if count > 0 => {}
+                _ => break,
+            }
+        }
     }
 
     /// Tells the peer that no more comes.

@@ -154,6 +154,28 @@ impl Account {
         grant(on_file.unwrap_or(allowed), allowed)
     }
 
+    /// All that he may do on `path`, given what it is.
+    pub fn perms_on(&self, path: &VirtualPath, is_directory: bool) -> Perm {
+        let mut covering = self
+            .0
+            .overrides
+            .iter()
+            .filter(|rule| match rule.covers(path) {
+                Covers::All => true,
+                Covers::UnlessDirectory => !is_directory,
+                Covers::Nothing => false,
+            });
+        covering.next().map_or(self.0.perm, |rule| rule.perm)
+    }
+
+    /// Whether an override holds for something below `path`: renaming that would shed it.
+    pub(crate) fn has_override_below(&self, path: &VirtualPath) -> bool {
+        let overrides = self.0.overrides.iter();
+        overrides
+            .map(|rule| &rule.directory)
+            .any(|directory| directory != path && directory.starts_with(path))
+    }
+
     fn inner(&mut self) -> &mut Inner {
         Arc::make_mut(&mut self.0)
     }
@@ -235,6 +257,22 @@ mod tests {
         for &(name, grant) in cases {
             assert_eq!(account.has_perm(perm, &path(name)), grant, "{name}");
         }
+    }
+
+    #[test]
+    fn permissions_on_a_path_and_overrides_below_it() {
+        let path = |text: &str| text.parse::<VirtualPath>().unwrap();
+        let account =
+            account()
+                .perm(Perm::ALL)
+                .override_perm(path("/pub/secret"), Perm::NONE, false);
+        assert_eq!(account.perms_on(&path("/pub/secret"), true), Perm::NONE);
+        assert_eq!(account.perms_on(&path("/pub/secret/x"), false), Perm::NONE);
+        assert_eq!(account.perms_on(&path("/pub/secret/x"), true), Perm::ALL);
+        assert!(account.has_override_below(&path("/pub")));
+        assert!(account.has_override_below(&path("/")));
+        assert!(!account.has_override_below(&path("/pub/secret")));
+        assert!(!account.has_override_below(&path("/publicity")));
     }
 
     #[test]

@@ -152,6 +152,20 @@ pub fn describe(error: &io::Error) -> String {
     }
 }
 
+/// Whether the system lacks something for the moment, so that the same may work later.
+pub(crate) fn is_passing(error: &io::Error) -> bool {
+    match error.kind() {
+        io::ErrorKind::OutOfMemory | io::ErrorKind::ResourceBusy => true,
+        #[cfg(unix)]
+        _ => matches!(
+            error.raw_os_error(),
+            Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS)
+        ),
+        #[cfg(not(unix))]
+        _ => false,
+    }
+}
+
 /// Deeper trees than this are refused: recursion has a bound.
 const MAX_TREE_DEPTH: usize = 256;
 

@@ -163,7 +163,7 @@ pub(super) fn push_decimal(out: &mut Vec<u8>, number: u64) {
 }
 
 /// Appends a name with CR and LF as `?`: whatever a file is called, its line stays one line.
-pub(super) fn push_name(out: &mut Vec<u8>, name: &[u8]) {
+pub(crate) fn push_name(out: &mut Vec<u8>, name: &[u8]) {
     out.extend(name.iter().map(|&byte| {
         if matches!(byte, b'\r' | b'\n') {
             b'?'

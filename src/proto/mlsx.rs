@@ -43,10 +43,9 @@ impl Default for Facts {
 }
 
 impl Facts {
-    /// All facts that a client may choose; `create` only where the system keeps that time.
-    pub fn available(with_create: bool) -> Facts {
-        let create = if with_create { CREATE.0 } else { 0 };
-        Facts(Facts::default().0 | MODE.0 | UID.0 | GID.0 | create)
+    /// All facts that a client may choose; what is not known of a file is left out of its line.
+    pub fn available() -> Facts {
+        Facts(Facts::default().0 | MODE.0 | UID.0 | GID.0 | CREATE.0)
     }
 
     fn contains(self, fact: Facts) -> bool {
@@ -248,13 +247,13 @@ mod tests {
     }
 
     fn select(arg: &str) -> Option<String> {
-        Facts::select(Facts::available(true), arg.as_bytes()).map(|facts| facts.names())
+        Facts::select(Facts::available(), arg.as_bytes()).map(|facts| facts.names())
     }
 
     #[test]
     fn facts_are_sorted_by_name() {
         assert_eq!(
-            text_of(&file(), Facts::available(true), Perm::READ_ONLY),
+            text_of(&file(), Facts::available(), Perm::READ_ONLY),
             "create=20200913122640;modify=20231114221320;perm=r;size=1234;type=file;\
              unique=fd01gabc;unix.gid=100;unix.mode=0644;unix.uid=1000;"
         );
@@ -356,14 +355,14 @@ mod tests {
 
     #[test]
     fn feat_marks_what_is_chosen() {
-        let all = Facts::available(false);
+        let all = Facts::available();
         assert_eq!(
             Facts::default().feat(all),
-            "type*;perm*;size*;modify*;unique*;unix.mode;unix.uid;unix.gid;"
+            "type*;perm*;size*;modify*;unique*;unix.mode;unix.uid;unix.gid;create;"
         );
         let some = Facts::select(all, b"unix.uid;size;").unwrap();
-        let with_create = "type;perm;size*;modify;unique;unix.mode;unix.uid*;unix.gid;create;";
-        assert_eq!(some.feat(Facts::available(true)), with_create);
+        let chosen = "type;perm;size*;modify;unique;unix.mode;unix.uid*;unix.gid;create;";
+        assert_eq!(some.feat(all), chosen);
     }
 
     #[test]
@@ -380,7 +379,7 @@ mod tests {
         assert_eq!(select("type"), None);
         assert_eq!(select(" "), None);
         assert_eq!(
-            Facts::select(Facts::available(false), b"create;\xff\0;"),
+            Facts::select(Facts::default(), b"create;\xff\0;"),
             Some(Facts(0))
         );
     }

@@ -89,7 +89,7 @@ impl Default for Builder {
         };
         Builder {
             settings,
-            backlog: 100,
+            backlog: 1024,
         }
     }
 }
@@ -258,7 +258,7 @@ impl Builder {
         self
     }
 
-    /// Connections that may wait to be accepted. Default: 100.
+    /// Connections that may wait to be accepted; the system has a limit of its own. Default: 1024.
     pub fn backlog(mut self, connections: i32) -> Self {
         self.backlog = connections;
         self

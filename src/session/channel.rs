@@ -14,7 +14,7 @@ use super::census::{Census, Counted};
 use super::core::{Core, Note};
 use super::dtp::{self, Arrival, Dtp};
 use super::flow::{Flow, Manner, Turn};
-use super::interpreter::{Input, Progress, Verdict};
+use super::interpreter::{End, Input, Progress, Verdict};
 use super::job::{Outcome, Source};
 use super::slot::{DATA, TAG_ACCEPT, TAG_PAUSE, TAG_STALL};
 use crate::fs::File;
@@ -23,6 +23,9 @@ use crate::stream::Stream;
 
 /// How long to wait before the next try to take a data connection when descriptors are short.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+
+/// Strangers that may be sent away before others have their turn.
+const ACCEPTS_PER_TURN: u32 = 16;
 
 impl Core {
     pub(super) fn listen(&mut self, cx: &mut Context<'_>) {
@@ -61,7 +64,7 @@ impl Core {
     pub(super) fn data_ready(&mut self, cx: &mut Context<'_>) {
         match &mut self.dtp {
             Dtp::Idle => {}
-            Dtp::Listening { .. } => self.accept(cx),
+            Dtp::Listening { .. } => self.accept(cx, false),
             Dtp::Connecting { socket, .. } => match finish_connect(socket) {
                 Ok(false) => {}
                 Ok(true) => {
@@ -77,8 +80,12 @@ impl Core {
         }
     }
 
-    fn accept(&mut self, cx: &mut Context<'_>) {
-        while let Dtp::Listening { listener, .. } = &mut self.dtp {
+    /// Takes what came to the passive socket; `again` when that failed before.
+    fn accept(&mut self, cx: &mut Context<'_>, again: bool) {
+        for _ in 0..ACCEPTS_PER_TURN {
+            let Dtp::Listening { listener, .. } = &mut self.dtp else {
+                return;
+            };
             let interpreter = &self.interpreter;
             match dtp::accept(listener, |ip| interpreter.admits(ip)) {
                 Ok(Arrival::Client(socket)) => {
@@ -88,22 +95,16 @@ impl Core {
                 Ok(Arrival::Stranger(peer)) => self.inputs.push_back(Input::DataRejected(peer)),
                 Ok(Arrival::Nobody) => return,
                 Ok(Arrival::Exhausted) => {
-                    self.log(
-                        Level::Warn,
-                        "out of file descriptors; a data connection waits",
-                    );
-                    self.arm(cx, TAG_ACCEPT, ACCEPT_AGAIN);
-                    return;
+                    if !again {
+                        let text = "out of file descriptors; a data connection waits";
+                        self.log(Level::Warn, text);
+                    }
+                    return self.arm(cx, TAG_ACCEPT, ACCEPT_AGAIN);
                 }
-                Err(error) => {
-                    self.log(
-                        Level::Error,
-                        &format!("cannot accept a data connection: {error}"),
-                    );
-                    return;
-                }
+                Err(error) => return self.inputs.push_back(Input::DataFailed(error)),
             }
         }
+        cx.again(DATA);
     }
 
     /// The passive socket gives way to the connection that it was for.
@@ -231,7 +232,7 @@ impl Core {
 
     pub(super) fn data_timer(&mut self, cx: &mut Context<'_>, tag: usize) {
         match (tag, &mut self.dtp) {
-            (TAG_ACCEPT, Dtp::Listening { .. }) => self.accept(cx),
+            (TAG_ACCEPT, Dtp::Listening { .. }) => self.accept(cx, true),
             // The channel wakes, and with it the flow goes on.
             (
                 TAG_PAUSE,
@@ -247,7 +248,7 @@ impl Core {
             ) => {
                 let timeout = self.service.config.data_timeout;
                 let stalled = flow.stalled_for(cx.now());
-                if stalled >= timeout && !flow.is_away() {
+                if stalled >= timeout && !flow.is_held() {
                     self.end_flow(Verdict::Stalled, cx.now());
                 } else {
                     let rest = timeout.saturating_sub(stalled).max(timeout / 8);
@@ -264,7 +265,11 @@ impl Core {
 
     /// The session is closed with whatever was under way.
     pub(super) fn abandon(&mut self, now: Instant) {
-        self.end_flow(Verdict::Disconnected, now);
+        let progress = self.progress(now);
+        self.dtp = Dtp::Idle;
+        let verdict = Verdict::Disconnected;
+        self.inputs
+            .push_back(Input::Ended(End { verdict, progress }));
     }
 
     /// Closes the data connection, then tells (RFC 959, 3.3: the reply follows the close).

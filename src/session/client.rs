@@ -19,9 +19,7 @@ use super::interpreter::{Effect, Event, Input, Timer};
 use super::logging;
 use super::slot::{CONTROL, DATA, TAG_DATA, TAG_HANDLER, TAG_IDLE, TAG_REFUSAL};
 use crate::proto::command;
-use crate::proto::escape::Escaped;
 use crate::proto::line::Line;
-use crate::proto::reply::Reply;
 
 /// Command lines that one client may have run before others have their turn.
 const LINES_PER_TURN: usize = 64;
@@ -56,6 +54,7 @@ impl Client {
     }
 
     fn try_advance(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        self.core.control.begin_turn();
         for _ in 0..LINES_PER_TURN {
             self.settle(cx);
             match self.core.life {
@@ -77,10 +76,13 @@ impl Client {
             }
             match self.core.control.next_line(cx.scratch())? {
                 Some(line) => self.take(cx, line),
+                None if self.core.control.is_at_end() => {
+                    self.core.close_when_done(cx);
+                }
                 None => {
                     self.core.control.flush(cx)?;
-                    if self.core.control.is_at_end() {
-                        cx.close();
+                    if self.core.control.is_out_of_turn() {
+                        cx.again(CONTROL);
                     }
                     self.core.shrink();
                     return Ok(());
@@ -127,21 +129,15 @@ impl Client {
             self.core
                 .log(Level::Debug, &format!("<- {}", command.shown()));
         }
-        if command::is_foreign(&command.name) && self.core.is_unknown(&command) {
-            let name = Escaped(command.name.as_bytes()).to_string();
-            self.core.log(
-                Level::Warn,
-                &format!("{name} is another protocol's; closing."),
-            );
-            self.core
-                .respond(&Reply::new(500, "This is an FTP server."), Level::Debug);
-            return self.core.close_when_done(cx);
-        }
         let mut session = Session {
             core: &mut self.core,
             cx: cx.reborrow(),
         };
-        match self.handler.on_command(&mut session, &command) {
+        let verdict = self.handler.on_command(&mut session, &command);
+        if self.core.life == Life::Closed {
+            return;
+        }
+        match verdict {
             Verdict::Run => self.core.interpreter.handle(Input::Command(command)),
             Verdict::Refuse(reply) => {
                 self.core.interpreter.handle(Input::Refused(command, reply));
@@ -238,6 +234,7 @@ impl Dispatcher for Client {
         self.core.abandon(cx.now());
         // What is left is the report of a transfer that was cut off.
         self.settle(cx);
+        self.core.control.flush_last();
         self.core
             .log(Level::Info, "FTP session closed (disconnect).");
         let mut session = Session {

@@ -16,6 +16,8 @@ use crate::stream::{Stream, Wants};
 const MAX_UNSENT: usize = 16 * 1024;
 /// Bytes read at a time; they are split into lines before more are read.
 const READ: usize = 8 * 1024;
+/// Reads in a turn, then others have theirs: what comes need not hold a line end.
+const READS_PER_TURN: u32 = 16;
 
 pub(super) struct Control {
     stream: Stream,
@@ -25,6 +27,8 @@ pub(super) struct Control {
     sent: usize,
     /// The socket may have more to read than was read.
     readable: bool,
+    /// Reads that are left in this turn.
+    reads: u32,
     at_end: bool,
     wants_write: bool,
 }
@@ -37,6 +41,7 @@ impl Control {
             out: Vec::new(),
             sent: 0,
             readable: false,
+            reads: 0,
             at_end: false,
             wants_write: false,
         }
@@ -58,15 +63,27 @@ impl Control {
         self.readable = true;
     }
 
-    /// The next line, reading on as long as there is something; `None` when there is nothing now.
+    /// A turn of the loop begins for this client.
+    pub(super) fn begin_turn(&mut self) {
+        self.reads = READS_PER_TURN;
+    }
+
+    /// Whether reading stopped for the sake of others.
+    pub(super) fn is_out_of_turn(&self) -> bool {
+        self.readable && self.reads == 0
+    }
+
+    /// The next line, reading on as long as there is something and the turn lasts; `None` when
+    /// there is nothing now.
     pub(super) fn next_line(&mut self, scratch: &mut [u8]) -> io::Result<Option<Line>> {
         loop {
             if let Some(line) = self.lines.next_line() {
                 return Ok(Some(line));
             }
-            if !self.readable || self.at_end {
+            if !self.readable || self.at_end || self.reads == 0 {
                 return Ok(None);
             }
+            self.reads -= 1;
             let buf = &mut scratch[..READ];
             match self.stream.read(buf) {
                 Ok(0) => self.at_end = true,
@@ -116,15 +133,16 @@ impl Control {
         Ok(true)
     }
 
+    /// Sends what the socket takes at once, of a session that is closed.
+    pub(super) fn flush_last(&mut self) {
+        // Whoever does not take it, or is gone, does not get it.
+        let _ = self.stream.write(&self.out[self.sent..]);
+    }
+
     /// Takes leave: what the client sent and nobody will read is taken out of the socket, for a
     /// close with unread bytes would reset the connection and lose the last reply.
     pub(super) fn finish(&mut self, scratch: &mut [u8]) {
         self.stream.finish();
-        for _ in 0..16 {
-            match self.stream.read(scratch) {
-                Ok(count) if count > 0 => {}
-                _ => break,
-            }
-        }
+        self.stream.discard(scratch);
     }
 }

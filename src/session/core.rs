@@ -20,7 +20,6 @@ use super::interpreter::{Effect, Input, Interpreter, Timer};
 use super::job::{Job, JobId, Outcome};
 use super::logging;
 use super::slot::{CONTROL, OWN_TIMERS, TAG_DATA, TAG_IDLE, TAG_REFUSAL};
-use crate::proto::command::CommandLine;
 use crate::proto::escape::Escaped;
 use crate::proto::reply::Reply;
 use crate::stream::Stream;
@@ -102,10 +101,6 @@ impl Core {
         );
     }
 
-    pub(super) fn is_unknown(&self, command: &CommandLine) -> bool {
-        self.service.table.find(&command.name).is_none()
-    }
-
     /// Holds no memory that is not in use, as the session waits for its client.
     pub(super) fn shrink(&mut self) {
         self.inputs = VecDeque::new();
@@ -159,6 +154,9 @@ impl Core {
             Effect::SetTimer(Timer::Refusal, delay) => self.arm(cx, TAG_REFUSAL, delay),
             Effect::SetTimer(Timer::Data, delay) => self.arm(cx, TAG_DATA, delay),
             Effect::Log(level, message) => self.log(level, &message),
+            Effect::LogOf { username, line } => {
+                logging::line(Level::Info, self.interpreter.peer(), &username, &line);
+            }
             // At debug level the lines of the conversation say it all.
             Effect::LogCommand(message) if !logging::enabled(Level::Debug) => {
                 self.log(Level::Info, &message);

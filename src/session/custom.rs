@@ -6,7 +6,7 @@ use std::io;
 
 use super::handler::Session;
 use super::interpreter::error_reply;
-use super::interpreter::table::{Row, Run};
+use super::interpreter::table::{Marks, Row, Run};
 use crate::proto::command::Arg;
 use crate::proto::path::VirtualPath;
 use crate::proto::perm::Perm;
@@ -155,6 +155,7 @@ impl Command {
             help: Cow::Owned(self.help.clone()),
             feat: None,
             logged: true,
+            marks: Marks::Forgets,
             run: Run::Custom {
                 index,
                 takes_path: matches!(self.action, Action::Path(_)),

@@ -20,7 +20,8 @@ use crate::stream::{Stream, Wants};
 const BUDGET: usize = 256 * 1024;
 /// System calls a flow may make before others have their turn.
 const MAX_CALLS: usize = 16;
-/// Bytes that a worker thread reads at once, and that a listing is formatted to at once.
+/// Bytes that are read at once where `sendfile` is not used, by a worker thread too, and that a
+/// listing is formatted to at once.
 const CHUNK: usize = 64 * 1024;
 
 /// What a flow needs to go on.
@@ -160,12 +161,13 @@ impl Flow {
         }
     }
 
-    /// Whether a worker thread has the source or the file.
-    pub(super) fn is_away(&self) -> bool {
-        matches!(
-            self.side,
-            Side::Send { source: None, .. } | Side::Receive { file: None, .. }
-        )
+    /// Whether it waits for a worker thread or its bandwidth, not for the client.
+    pub(super) fn is_held(&self) -> bool {
+        self.asleep.is_some()
+            || matches!(
+                self.side,
+                Side::Send { source: None, .. } | Side::Receive { file: None, .. }
+            )
     }
 
     /// Moves what can be moved now.
@@ -231,6 +233,7 @@ impl Flow {
         *sent = 0;
         if !*more {
             stream.finish();
+            stream.discard(scratch);
             return Some(Turn::Ended(Verdict::Complete));
         }
         match source {
@@ -254,7 +257,8 @@ impl Flow {
                         Err(error) => return Some(Turn::Ended(Verdict::File(error))),
                     }
                 }
-                let count = match file.read(&mut scratch[..max]) {
+                // What the connection does not take is kept, so no more than this is read.
+                let count = match file.read(&mut scratch[..max.min(CHUNK)]) {
                     Ok(count) => count,
                     Err(error) => return Some(Turn::Ended(Verdict::File(error))),
                 };
@@ -305,7 +309,10 @@ impl Flow {
         let Some(open) = file else {
             return Some(Turn::Blocked);
         };
-        let count = match stream.read(&mut scratch[..max]) {
+        // What is kept of it meanwhile is bounded.
+        let kept = ascii.is_some() || self.slow;
+        let chunk = if kept { CHUNK } else { scratch.len() };
+        let count = match stream.read(&mut scratch[..max.min(chunk)]) {
             Ok(count) => count,
             Err(error) => return Some(interrupted(&error)),
         };
@@ -325,7 +332,8 @@ impl Flow {
         self.progress.stored += bytes.len() as u64;
         if self.slow {
             if ascii.is_none() {
-                *buffer = bytes.to_vec();
+                buffer.clear();
+                buffer.extend_from_slice(&scratch[..count]);
             }
             let file = file.take()?;
             return Some(Turn::Job(match count {

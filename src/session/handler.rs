@@ -8,6 +8,7 @@ use ftpdlib_reactor::{Context, Sleeping, TimerId};
 use log::Level;
 
 use super::core::Core;
+use super::interpreter::not_logged_in;
 use super::logging;
 use super::slot::{CONTROL, TAG_HANDLER};
 use super::transferred::Transferred;
@@ -142,7 +143,7 @@ impl Session<'_> {
     pub fn filesystem(&self) -> Result<&Arc<dyn FileSystem>, Reply> {
         self.account()
             .map(Account::filesystem)
-            .ok_or_else(|| Reply::new(530, "Log in with USER and PASS first."))
+            .ok_or_else(not_logged_in)
     }
 
     /// Takes the client off the loop: its commands wait until the guard is dropped, or its

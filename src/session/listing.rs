@@ -9,19 +9,19 @@ use std::io;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use crate::auth::Account;
 use crate::fs::{Directory, FileSystem, Metadata};
 use crate::proto::calendar::Zone;
 use crate::proto::encoding::Encoding;
 use crate::proto::list;
 use crate::proto::mlsx::{self, Facts};
 use crate::proto::path::VirtualPath;
-use crate::proto::perm::Perm;
 
 /// Names that are read, sorted and formatted at once on the loop; more go to a worker thread.
 const BATCH: usize = 256;
 
 /// How the entries are to look.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Format {
     pub(crate) style: Style,
     pub(crate) zone: Zone,
@@ -29,16 +29,21 @@ pub(crate) struct Format {
 }
 
 /// Which command asks.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Style {
     List,
     Nlst,
-    Mlsd { facts: Facts, perm: Perm },
+    /// The account tells what its user may do with each entry.
+    Mlsd {
+        facts: Facts,
+        account: Account,
+    },
 }
 
 /// An open listing.
 pub(crate) struct Listing {
     fs: Arc<dyn FileSystem>,
+    path: VirtualPath,
     format: Format,
     entries: Entries,
     /// Seconds since 1970 when it was opened, for LIST's six-month rule.
@@ -99,6 +104,7 @@ impl Listing {
         let now = since_1970.map_or(0, |since| since.as_secs() as i64);
         Ok(Listing {
             fs,
+            path: path.clone(),
             format,
             entries,
             now,
@@ -137,26 +143,17 @@ impl Listing {
 
     /// One entry. An entry that vanished meanwhile, or may not be looked at, is left out.
     fn line(&mut self, out: &mut Vec<u8>, name: &[u8]) {
-        let Format {
-            style,
-            zone,
-            encoding,
-        } = self.format;
+        let Format { zone, encoding, .. } = self.format;
         let shown = encoding.encode(name);
-        match style {
+        match &self.format.style {
             Style::Nlst => {
-                out.extend(shown.iter().map(|&byte| {
-                    if matches!(byte, b'\r' | b'\n') {
-                        b'?'
-                    } else {
-                        byte
-                    }
-                }));
+                list::push_name(out, &shown);
                 out.extend_from_slice(b"\r\n");
             }
-            Style::Mlsd { facts, perm } => {
+            Style::Mlsd { facts, account } => {
                 if let Some(meta) = self.entries.facts(name, true) {
-                    mlsx::line(out, &meta, &shown, facts, perm, zone);
+                    let perm = account.perms_on(&self.path.child(name), meta.is_dir());
+                    mlsx::line(out, &meta, &shown, *facts, perm, zone);
                 }
             }
             Style::List => {

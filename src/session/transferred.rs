@@ -9,6 +9,7 @@ use crate::proto::path::VirtualPath;
 #[derive(Debug, Clone)]
 pub struct Transferred {
     pub(crate) command: &'static str,
+    pub(crate) username: String,
     pub(crate) path: VirtualPath,
     pub(crate) real_path: PathBuf,
     pub(crate) bytes: u64,
@@ -19,6 +20,12 @@ impl Transferred {
     /// RETR, STOR, APPE or STOU.
     pub fn command(&self) -> &str {
         self.command
+    }
+
+    /// Who sent or received it. A transfer goes on when its user logs out, so this need not be the
+    /// session's user by now.
+    pub fn username(&self) -> &str {
+        &self.username
     }
 
     /// The path as the client sees it.

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use log::Level;
 
@@ -87,7 +88,8 @@ pub(super) fn listening(it: &mut Interpreter, result: io::Result<u16>) {
         Ok(port) => port,
         Err(error) => {
             let text = crate::fs::describe(&error);
-            return it.finish_at(Level::Warn, Reply::new(425, format!("{text}.")));
+            it.finish_at(Level::Warn, Reply::new(425, format!("{text}.")));
+            return give_up(it);
         }
     };
     it.data = Data::Listening;
@@ -134,13 +136,21 @@ pub(super) fn connected(it: &mut Interpreter, result: io::Result<()>) {
         }
         Err(error) => {
             it.data = Data::Closed;
-            it.effect(Effect::SetTimer(Timer::Data, std::time::Duration::ZERO));
-            // The limit on connections says so itself; the peer's refusal needs no detail.
+            it.effect(Effect::SetTimer(Timer::Data, Duration::ZERO));
+            // The limit on connections says so itself; the client knows about its own refusal, and
+            // anything else is the administrator's matter.
             let text = match error.kind() {
                 io::ErrorKind::QuotaExceeded => crate::fs::describe(&error),
-                _ => "Can't connect to specified address".to_owned(),
+                kind => {
+                    if !matches!(kind, io::ErrorKind::ConnectionRefused) {
+                        let line = format!("active data connection: {error}");
+                        it.effect(Effect::Log(Level::Warn, line));
+                    }
+                    "Can't connect to specified address".to_owned()
+                }
             };
             it.finish(Reply::new(425, format!("{text}.")));
+            give_up(it);
         }
     }
 }
@@ -152,12 +162,24 @@ pub(super) fn opened(it: &mut Interpreter) {
     transfer::data_opened(it);
 }
 
-/// A stranger connected to the passive socket (RFC 2577, 3). The socket goes on listening, but a
-/// transfer command is told at once: it may be the client itself behind another address.
+/// A stranger connected to the passive socket (RFC 2577, 3). The client may still come, so nothing
+/// ends by this; if nobody comes, the client is told of the stranger, who may be the client itself
+/// behind another address.
 pub(super) fn rejected(it: &mut Interpreter, peer: SocketAddr) {
     let text = format!("Rejected data connection from foreign address {peer}.");
     it.effect(Effect::Log(Level::Warn, text.clone()));
-    unavailable(it, Reply::new(425, text));
+    it.stranger = Some(Reply::new(425, text));
+}
+
+/// The passive socket is of no use.
+pub(super) fn failed(it: &mut Interpreter, error: &io::Error) {
+    let text = crate::fs::describe(error);
+    it.effect(Effect::Log(
+        Level::Error,
+        format!("data connection: {text}"),
+    ));
+    close(it);
+    unavailable(it, Reply::new(425, format!("{text}.")));
 }
 
 pub(super) fn timed_out(it: &mut Interpreter) {
@@ -168,12 +190,14 @@ pub(super) fn timed_out(it: &mut Interpreter) {
                 Level::Info,
                 Reply::new(425, "Active data channel timed out."),
             );
+            give_up(it);
         }
         Data::Listening => {
-            close(it);
             let text = "Passive data channel timed out.";
             it.effect(Effect::Log(Level::Info, text.to_owned()));
-            unavailable(it, Reply::new(425, text));
+            let stranger = it.stranger.take();
+            close(it);
+            unavailable(it, stranger.unwrap_or_else(|| Reply::new(425, text)));
         }
         // Open, and no command uses it.
         Data::Open => {
@@ -181,9 +205,14 @@ pub(super) fn timed_out(it: &mut Interpreter) {
             it.reply(Level::Info, Reply::new(421, "Data connection timed out."));
             login::close(it);
         }
-        Data::Closed | Data::Failed(_) => {
-            unavailable(it, Reply::new(425, "Can't open data connection."));
-        }
+        Data::Closed | Data::Failed(_) => give_up(it),
+    }
+}
+
+/// The transfer command that waits for a data connection need not wait any longer.
+pub(super) fn give_up(it: &mut Interpreter) {
+    if matches!(it.transfer, Transfer::Waiting(..)) {
+        unavailable(it, Reply::new(425, "Can't open data connection."));
     }
 }
 
@@ -200,7 +229,8 @@ fn unavailable(it: &mut Interpreter, reply: Reply) {
 /// Closes what there is; no reply.
 pub(super) fn close(it: &mut Interpreter) {
     it.data = Data::Closed;
-    it.effect(Effect::SetTimer(Timer::Data, std::time::Duration::ZERO));
+    it.stranger = None;
+    it.effect(Effect::SetTimer(Timer::Data, Duration::ZERO));
     it.effect(Effect::CloseData);
 }
 

@@ -2,6 +2,7 @@
 
 use super::path::split_word;
 use super::{Interpreter, Outcome, error_reply};
+use crate::auth::Account;
 use crate::proto::calendar;
 use crate::proto::escape::quote_path;
 use crate::proto::mlsx;
@@ -59,6 +60,10 @@ pub(crate) fn dele(it: &mut Interpreter, path: VirtualPath) {
 pub(crate) fn rnfr(it: &mut Interpreter, path: VirtualPath) {
     if path.is_root() {
         return it.finish(Reply::new(550, "Can't rename home directory."));
+    }
+    let account = it.account.as_ref();
+    if account.is_some_and(|account| account.has_override_below(&path)) {
+        return it.not_enough_privileges();
     }
     let work = Files::Metadata {
         path: path.clone(),
@@ -225,23 +230,26 @@ fn set_modified(
 }
 
 pub(crate) fn mlst(it: &mut Interpreter, path: VirtualPath) {
-    let perm = it.account().map_or(Perm::NONE, |account| account.perms());
+    let account = it.account.clone();
     let shown = it.shown(&path);
-    it.files(
-        Files::Metadata { path, follow: true },
-        move |it, outcome| match outcome {
-            Outcome::Metadata(Ok(meta)) => {
-                let mut entry = Vec::new();
-                mlsx::facts_only(&mut entry, &meta, &shown, it.facts, perm, it.config.zone);
-                let mut first = b"Listing \"".to_vec();
-                first.extend_from_slice(&shown);
-                first.extend_from_slice(b"\":");
-                it.finish(Reply::multi(250, first, vec![entry], "End MLST."));
-            }
-            Outcome::Metadata(Err(error)) => it.fail(&error),
-            _ => it.lost(),
-        },
-    );
+    let work = Files::Metadata {
+        path: path.clone(),
+        follow: true,
+    };
+    it.files(work, move |it, outcome| match outcome {
+        Outcome::Metadata(Ok(meta)) => {
+            let perms_on = |account: Account| account.perms_on(&path, meta.is_dir());
+            let perm = account.map_or(Perm::NONE, perms_on);
+            let mut entry = Vec::new();
+            mlsx::facts_only(&mut entry, &meta, &shown, it.facts, perm, it.config.zone);
+            let mut first = b"Listing \"".to_vec();
+            first.extend_from_slice(&shown);
+            first.extend_from_slice(b"\":");
+            it.finish(Reply::multi(250, first, vec![entry], "End MLST."));
+        }
+        Outcome::Metadata(Err(error)) => it.fail(&error),
+        _ => it.lost(),
+    });
 }
 
 pub(crate) fn site_chmod(it: &mut Interpreter, mode: &[u8], path: VirtualPath) {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::table::Row;
-use super::{Data, Effect, Interpreter, Job, Outcome, Progress, Wait, transfer};
+use super::{Data, Effect, Interpreter, Job, Outcome, Progress, Wait, not_logged_in, transfer};
 use crate::proto::mlsx::Facts;
 use crate::proto::perm::Perm;
 use crate::proto::reply::Reply;
@@ -12,9 +12,6 @@ use crate::session::listing::{Format, Style};
 
 /// Bytes of a STAT listing that wait for the client at a time.
 const STAT_CHUNK: usize = 32 * 1024;
-
-/// Whether the file system keeps the time of creation everywhere on this platform.
-const HAS_CREATE: bool = cfg!(windows);
 
 pub(crate) fn noop(it: &mut Interpreter, _: &[u8]) {
     it.finish(Reply::new(200, "I successfully did nothing."));
@@ -42,7 +39,9 @@ pub(crate) fn type_(it: &mut Interpreter, arg: &[u8]) {
         .collect();
     match &wanted[..] {
         b"A" | b"AN" | b"L7" => {
+            // REST counts bytes, which ASCII has not.
             it.ascii = true;
+            it.rest = 0;
             it.finish(Reply::new(200, "Type set to: ASCII."));
         }
         b"I" | b"L8" => {
@@ -82,7 +81,7 @@ pub(crate) fn feat(it: &mut Interpreter, _: &[u8]) {
         .collect();
     features.push(Cow::Owned(format!(
         "MLST {}",
-        it.facts.feat(Facts::available(HAS_CREATE))
+        it.facts.feat(Facts::available())
     )));
     features.push(Cow::Borrowed("TVFS"));
     if it.config.encoding == crate::proto::encoding::Encoding::Utf8 {
@@ -103,9 +102,9 @@ pub(crate) fn opts(it: &mut Interpreter, arg: &[u8]) {
     let option = words.next().unwrap_or_default();
     let reply = match &command[..] {
         b"UTF8" | b"UTF-8" => Reply::new(200, "Always in UTF8 mode."),
-        _ if it.account.is_none() => Reply::new(530, "Log in with USER and PASS first."),
+        _ if it.account.is_none() => not_logged_in(),
         _ if words.next().is_some() => Reply::new(501, "Invalid number of arguments."),
-        b"MLST" => match Facts::select(Facts::available(HAS_CREATE), option) {
+        b"MLST" => match Facts::select(Facts::available(), option) {
             Some(facts) => {
                 it.facts = facts;
                 Reply::new(200, format!("MLST OPTS {}", facts.names()))
@@ -179,7 +178,11 @@ pub(crate) fn stat(it: &mut Interpreter, arg: &[u8]) {
         return it.effect(Effect::AskProgress);
     }
     if it.account.is_none() {
-        return it.finish(Reply::new(530, "Log in with USER and PASS first."));
+        return it.finish(not_logged_in());
+    }
+    // The transfer's final reply would come in the midst of the listing.
+    if it.is_transferring() {
+        return it.finish(Reply::new(450, "Transfer in progress."));
     }
     let magic = arg.iter().any(|byte| b"*?[".contains(byte));
     it.with_path(arg, Perm::LIST, move |it, path| {
@@ -211,6 +214,7 @@ pub(super) fn drained(it: &mut Interpreter) {
         Wait::Drained(source) => source,
         other => return it.wait = other,
     };
+    it.reset_idle();
     it.job(Job::Fill(source, STAT_CHUNK), |it, outcome| match outcome {
         Outcome::Filled(source, bytes, Ok(more)) => {
             if more {

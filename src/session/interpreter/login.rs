@@ -1,6 +1,7 @@
 //! From the greeting to the farewell: USER, PASS, REIN, QUIT, and the ends that are no command's.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use log::Level;
 
@@ -41,6 +42,12 @@ pub(crate) fn pass(it: &mut Interpreter, arg: &[u8]) {
     let credentials = Credentials::new(&it.username, &password, it.peer, it.local);
     let password = credentials.password.clone();
     let job = Job::Authenticate(Arc::clone(&it.config.authorizer), credentials);
+    // From here on, so that a refusal tells nothing by the time the check took.
+    it.refusal_due = it.config.auth_failed_timeout.is_zero();
+    it.effect(Effect::SetTimer(
+        Timer::Refusal,
+        it.config.auth_failed_timeout,
+    ));
     it.job(job, move |it, outcome| match outcome {
         Outcome::Login(Ok(account)) => welcome(it, account),
         Outcome::Login(Err(refusal)) => {
@@ -51,16 +58,14 @@ pub(crate) fn pass(it: &mut Interpreter, arg: &[u8]) {
                 password,
                 text,
             };
-            match it.config.auth_failed_timeout {
-                delay if delay.is_zero() => refuse(it),
-                delay => it.effect(Effect::SetTimer(Timer::Refusal, delay)),
-            }
+            refuse(it);
         }
         _ => it.lost(),
     });
 }
 
 fn welcome(it: &mut Interpreter, account: Account) {
+    it.effect(Effect::SetTimer(Timer::Refusal, Duration::ZERO));
     it.attempted_logins = 0;
     it.directory = account.filesystem().start_directory();
     it.finish(Reply::long(230, account.login_message().to_owned()));
@@ -73,8 +78,16 @@ fn welcome(it: &mut Interpreter, account: Account) {
     it.effect(Effect::Event(Event::Login(it.username.clone())));
 }
 
-/// The delay of a failed login is over: says so, and ends the session that failed too often.
-pub(super) fn refuse(it: &mut Interpreter) {
+pub(super) fn refusal_due(it: &mut Interpreter) {
+    it.refusal_due = true;
+    refuse(it);
+}
+
+/// Says that a login failed, when the delay is over, and ends the session that failed too often.
+fn refuse(it: &mut Interpreter) {
+    if !it.refusal_due {
+        return;
+    }
     let wait = std::mem::replace(&mut it.wait, Wait::Nothing);
     let Wait::Refusal {
         username,
@@ -93,7 +106,7 @@ pub(super) fn refuse(it: &mut Interpreter) {
     }
     it.finish(Reply::new(530, text));
     if last {
-        close(it);
+        close_after_transfer(it);
     }
     let user = Escaped(username.as_bytes());
     it.effect(Effect::Log(
@@ -142,11 +155,14 @@ pub(crate) fn quit(it: &mut Interpreter, _: &[u8]) {
     close_after_transfer(it);
 }
 
-/// A client that sends nothing is sent away, unless a transfer or a command keeps it.
+/// A client that does nothing is sent away, unless it waits for us.
 pub(super) fn idle(it: &mut Interpreter) {
-    if it.is_transferring() || !matches!(it.wait, Wait::Nothing) {
+    let moving = matches!(it.transfer, Transfer::Opening(_) | Transfer::Running(_));
+    // A STAT listing waits for the client to take it.
+    if moving || !matches!(it.wait, Wait::Nothing | Wait::Drained(_)) {
         return it.reset_idle();
     }
+    super::data::give_up(it);
     it.reply(
         Level::Info,
         Reply::new(421, "Control connection timed out."),

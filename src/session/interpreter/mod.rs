@@ -21,7 +21,6 @@ mod vocabulary;
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -29,15 +28,15 @@ use std::sync::Arc;
 
 use log::Level;
 
-use self::table::{Row, Run, Table};
+use self::table::{Marks, Row, Run, Table};
 use self::transfer::Transfer;
 pub(crate) use self::vocabulary::{Effect, End, Event, Input, Progress, Timer, Verdict};
 use super::config::Config;
 use super::job::{Files, Job, JobId, OpenError, Outcome, Source};
 use crate::auth::{Account, Password};
-use crate::fs::describe;
+use crate::fs::{describe, is_passing};
 use crate::proto::addr::{canonical, canonical_addr};
-use crate::proto::command::{Arg, CommandLine};
+use crate::proto::command::{Arg, CommandLine, is_foreign};
 use crate::proto::escape::Escaped;
 use crate::proto::mlsx::Facts;
 use crate::proto::path::VirtualPath;
@@ -85,7 +84,7 @@ enum Data {
 
 /// The command in progress, for the log.
 struct Current {
-    name: Cow<'static, str>,
+    name: String,
     shown: String,
     logged: bool,
 }
@@ -103,6 +102,8 @@ pub(crate) struct Interpreter {
     username: String,
     account: Option<Account>,
     attempted_logins: u32,
+    /// The delay of a refusal is over; it began when the password came.
+    refusal_due: bool,
     directory: VirtualPath,
 
     ascii: bool,
@@ -112,8 +113,12 @@ pub(crate) struct Interpreter {
     facts: Facts,
     /// ALLO's size, until the upload that it is for.
     declared: Option<u64>,
+    /// Both, as the transfer command in progress has them.
+    taken: (u64, Option<u64>),
 
     data: Data,
+    /// Who came to the passive socket in the client's stead.
+    stranger: Option<Reply>,
     transfer: Transfer,
     /// The job that opens an upload's target.
     transfer_job: Option<(JobId, Then)>,
@@ -141,6 +146,7 @@ impl Interpreter {
             username: String::new(),
             account: None,
             attempted_logins: 0,
+            refusal_due: false,
             directory: VirtualPath::root(),
             ascii: true,
             rest: 0,
@@ -148,7 +154,9 @@ impl Interpreter {
             epsv_all: false,
             facts: Facts::default(),
             declared: None,
+            taken: (0, None),
             data: Data::Closed,
+            stranger: None,
             transfer: Transfer::Idle,
             transfer_job: None,
             quitting: false,
@@ -207,6 +215,9 @@ impl Interpreter {
             Input::Command(command) => self.command(command),
             Input::Refused(command, reply) => {
                 self.reset_idle();
+                if let Some(marks) = self.table.find(&command.name).map(|row| row.marks) {
+                    self.mark(marks);
+                }
                 self.begin(&command, false);
                 self.finish(reply);
             }
@@ -218,6 +229,7 @@ impl Interpreter {
             Input::Connected(result) => data::connected(self, result),
             Input::DataOpened => data::opened(self),
             Input::DataRejected(peer) => data::rejected(self, peer),
+            Input::DataFailed(error) => data::failed(self, &error),
             Input::Ended(end) => transfer::ended(self, end),
             Input::Job(id, outcome) => self.job_done(id, outcome),
             Input::Progress(progress) => info::status(self, progress),
@@ -235,7 +247,7 @@ impl Interpreter {
     fn timer(&mut self, timer: Timer) {
         match timer {
             Timer::Idle => login::idle(self),
-            Timer::Refusal => login::refuse(self),
+            Timer::Refusal => login::refusal_due(self),
             Timer::Data => data::timed_out(self),
         }
     }
@@ -246,26 +258,40 @@ impl Interpreter {
         let table = self.table.clone();
         let Some(row) = table.find(&command.name) else {
             self.begin(&command, false);
-            let name = Escaped(command.name.as_bytes());
-            return self.finish(Reply::new(
-                500,
-                format!("Command \"{name}\" not understood."),
-            ));
+            return self.unknown(&command.name);
         };
         self.begin(&command, row.logged);
+        self.mark(row.marks);
         let refusal = match (row.arg, command.arg.is_empty()) {
             (Arg::Required, true) => Some((501, "Syntax error: command needs an argument.")),
             (Arg::None, false) => Some((501, "Syntax error: command does not accept arguments.")),
-            _ if row.login && self.account.is_none() => {
-                Some((530, "Log in with USER and PASS first."))
-            }
+            _ if row.login && self.account.is_none() => return self.finish(not_logged_in()),
             _ => None,
         };
         if let Some((code, text)) = refusal {
             return self.finish(Reply::new(code, text));
         }
-        transfer::forget_declared_size(self, &row.name);
         self.run(row, &command.arg);
+    }
+
+    fn unknown(&mut self, name: &str) {
+        if is_foreign(name) {
+            let text = "This is an FTP server.";
+            self.effect(Effect::Log(
+                Level::Warn,
+                format!("{name} is another protocol's; closing."),
+            ));
+            self.finish(Reply::new(500, text));
+            return login::close(self);
+        }
+        // A name of other characters may hold anything, such as a password behind a tab.
+        let plain = name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b' ');
+        self.finish(match plain {
+            true => Reply::new(500, format!("Command \"{name}\" not understood.")),
+            false => Reply::new(500, "Command not understood."),
+        });
     }
 
     fn run(&mut self, row: &Row, arg: &[u8]) {
@@ -293,6 +319,17 @@ impl Interpreter {
         self.effect(effect);
     }
 
+    /// What REST and ALLO said is for one transfer command, whatever becomes of that.
+    fn mark(&mut self, marks: Marks) {
+        match marks {
+            Marks::Keeps => {}
+            Marks::Forgets => self.declared = None,
+            Marks::Takes => {
+                self.taken = (std::mem::take(&mut self.rest), self.declared.take());
+            }
+        }
+    }
+
     fn begin(&mut self, command: &CommandLine, logged: bool) {
         let shown = if logged {
             Escaped(&command.arg).to_string()
@@ -300,7 +337,7 @@ impl Interpreter {
             String::new()
         };
         self.current = Some(Current {
-            name: Cow::Owned(command.name.clone()),
+            name: command.name.clone(),
             shown,
             logged,
         });
@@ -344,7 +381,7 @@ impl Interpreter {
     /// Runs file work for the command in progress.
     fn files(&mut self, work: Files, then: impl FnOnce(&mut Interpreter, Outcome) + 'static) {
         let Some(account) = &self.account else {
-            return self.finish(Reply::new(530, "Log in with USER and PASS first."));
+            return self.finish(not_logged_in());
         };
         let job = Job::Files(Arc::clone(account.filesystem()), work);
         self.job(job, then);
@@ -388,6 +425,7 @@ pub(super) fn error_reply(code: u16, error: &io::Error, suffix: &str) -> Reply {
     let code = match error.kind() {
         io::ErrorKind::StorageFull => 452,
         io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => 552,
+        _ if is_passing(error) => 450,
         _ => code,
     };
     let mut text = describe(error);
@@ -395,6 +433,11 @@ pub(super) fn error_reply(code: u16, error: &io::Error, suffix: &str) -> Reply {
         text.pop();
     }
     Reply::new(code, format!("{text}{suffix}."))
+}
+
+/// The reply to what needs a login.
+pub(crate) fn not_logged_in() -> Reply {
+    Reply::new(530, "Log in with USER and PASS first.")
 }
 
 fn open_error_reply(error: &OpenError) -> Reply {

@@ -1,7 +1,7 @@
 //! From a command's argument to a checked virtual path: the one place that does it.
 
-use super::Interpreter;
 use super::table::Argument;
+use super::{Interpreter, not_logged_in};
 use crate::auth::Grant;
 use crate::proto::path::{PathError, VirtualPath};
 use crate::proto::perm::Perm;
@@ -32,7 +32,7 @@ impl Interpreter {
             Err(error) => return self.finish(Reply::new(550, format!("{error}."))),
         };
         let Some(account) = &self.account else {
-            return self.finish(Reply::new(530, "Log in with USER and PASS first."));
+            return self.finish(not_logged_in());
         };
         let grant = account.has_perm(perm, &path);
         self.name_in_log(&path);

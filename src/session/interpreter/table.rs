@@ -24,7 +24,20 @@ pub(crate) struct Row {
     pub(crate) feat: Option<&'static str>,
     /// Whether the command and its final reply are logged at info level.
     pub(crate) logged: bool,
+    pub(crate) marks: Marks,
     pub(crate) run: Run,
+}
+
+/// What a command does to the marks that REST and ALLO set for the next transfer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Marks {
+    /// A declared size is forgotten: ALLO is for the upload right behind it. (An offset waits for
+    /// its transfer, for clients ask this and that in between.)
+    Forgets,
+    /// Prepares a transfer.
+    Keeps,
+    /// Is a transfer: both are for it, even if it is refused.
+    Takes,
 }
 
 /// What a row does with its argument.
@@ -81,7 +94,7 @@ fn without_ls_options(arg: &[u8]) -> Option<&[u8]> {
 }
 
 macro_rules! rows {
-    ($($name:literal $perm:ident $login:ident $arg:ident $run:expr, $help:literal $(, feat $feat:literal)? $(, @$logged:ident)? ;)*) => {
+    ($($name:literal $perm:ident $login:ident $arg:ident $run:expr, $help:literal $(, feat $feat:literal)? $(, @$flag:ident)* ;)*) => {
         &[$(Row {
             name: Cow::Borrowed($name),
             perm: Perm::$perm,
@@ -89,7 +102,8 @@ macro_rules! rows {
             arg: Arg::$arg,
             help: Cow::Borrowed($help),
             feat: rows!(@feat $($feat)?),
-            logged: rows!(@logged $($logged)?),
+            logged: false $(|| rows!(@logged $flag))*,
+            marks: rows!(@marks $($flag)*),
             run: $run,
         },)*]
     };
@@ -97,43 +111,47 @@ macro_rules! rows {
     (@login free) => { false };
     (@feat) => { None };
     (@feat $feat:literal) => { Some($feat) };
-    (@logged) => { false };
     (@logged logged) => { true };
+    (@logged $other:ident) => { false };
+    (@marks) => { Marks::Forgets };
+    (@marks logged) => { Marks::Forgets };
+    (@marks keeps) => { Marks::Keeps };
+    (@marks takes) => { Marks::Takes };
 }
 
 #[rustfmt::skip]
 const ROWS: &[Row] = {
     use Run::{Path, Plain, WordPath};
     rows! {
-    "ABOR" NONE auth None Plain(transfer::abor), "Syntax: ABOR (abort transfer).";
-    "ALLO" NONE auth Required Plain(transfer::allo), "Syntax: ALLO <SP> bytes (declare the size of the next upload).";
-    "APPE" APPEND auth Required Path(EXACT, transfer::appe), "Syntax: APPE <SP> file-name (append data to file).";
+    "ABOR" NONE free None Plain(transfer::abor), "Syntax: ABOR (abort transfer).";
+    "ALLO" NONE auth Required Plain(transfer::allo), "Syntax: ALLO <SP> bytes (declare the size of the next upload).", @keeps;
+    "APPE" APPEND auth Required Path(EXACT, transfer::appe), "Syntax: APPE <SP> file-name (append data to file).", @takes;
     "CDUP" CWD auth None Path(PARENT, files::cwd), "Syntax: CDUP (go to parent directory).";
     "CLNT" NONE free Optional Plain(info::clnt), "Syntax: CLNT [<SP> client-name] (noop; name the client).", feat "CLNT";
     "CWD" CWD auth Optional Path(CHANGE_TO, files::cwd), "Syntax: CWD [<SP> dir-name] (change working directory).", @logged;
     "DELE" DELETE auth Required Path(EXACT, files::dele), "Syntax: DELE <SP> file-name (delete file).", @logged;
-    "EPRT" NONE auth Required Plain(data::eprt), "Syntax: EPRT <SP> |proto|ip|port| (extended active mode).", feat "EPRT";
-    "EPSV" NONE auth Optional Plain(data::epsv), "Syntax: EPSV [<SP> proto/\"ALL\"] (extended passive mode).", feat "EPSV";
+    "EPRT" NONE auth Required Plain(data::eprt), "Syntax: EPRT <SP> |proto|ip|port| (extended active mode).", feat "EPRT", @keeps;
+    "EPSV" NONE auth Optional Plain(data::epsv), "Syntax: EPSV [<SP> proto/\"ALL\"] (extended passive mode).", feat "EPSV", @keeps;
     "FEAT" NONE free None Plain(info::feat), "Syntax: FEAT (list all new features supported).";
     "HELP" NONE free Optional Plain(info::help), "Syntax: HELP [<SP> cmd] (show help).";
-    "LIST" LIST auth Optional Path(LS, transfer::list), "Syntax: LIST [<SP> path] (list files).";
+    "LIST" LIST auth Optional Path(LS, transfer::list), "Syntax: LIST [<SP> path] (list files).", @takes;
     "MDTM" LIST auth Required Plain(files::mdtm), "Syntax: MDTM <SP> [timeval <SP>] path (file last modification time).", feat "MDTM";
     "MFMT" MTIME auth Required WordPath(files::mfmt), "Syntax: MFMT <SP> timeval <SP> path (set file last modification time).", feat "MFMT", @logged;
     "MKD" MKDIR auth Required Path(EXACT, files::mkd), "Syntax: MKD <SP> path (create directory).", @logged;
-    "MLSD" LIST auth Optional Path(FOLDER, transfer::mlsd), "Syntax: MLSD [<SP> path] (list directory).";
+    "MLSD" LIST auth Optional Path(FOLDER, transfer::mlsd), "Syntax: MLSD [<SP> path] (list directory).", @takes;
     "MLST" LIST auth Optional Path(EXACT, files::mlst), "Syntax: MLST [<SP> path] (show information about path).";
-    "MODE" NONE auth Required Plain(info::mode), "Syntax: MODE <SP> mode (noop; set data transfer mode).";
-    "NLST" LIST auth Optional Path(LS, transfer::nlst), "Syntax: NLST [<SP> path] (list path in a compact form).";
-    "NOOP" NONE free None Plain(info::noop), "Syntax: NOOP (just do nothing).";
+    "MODE" NONE auth Required Plain(info::mode), "Syntax: MODE <SP> mode (noop; set data transfer mode).", @keeps;
+    "NLST" LIST auth Optional Path(LS, transfer::nlst), "Syntax: NLST [<SP> path] (list path in a compact form).", @takes;
+    "NOOP" NONE free None Plain(info::noop), "Syntax: NOOP (just do nothing).", @keeps;
     "OPTS" NONE free Required Plain(info::opts), "Syntax: OPTS <SP> cmd [<SP> option] (set option for command).";
     "PASS" NONE free Optional Plain(login::pass), "Syntax: PASS [<SP> password] (set user password).";
-    "PASV" NONE auth None Plain(data::pasv), "Syntax: PASV (open passive data connection).";
-    "PORT" NONE auth Required Plain(data::port), "Syntax: PORT <SP> h,h,h,h,p,p (open active data connection).";
+    "PASV" NONE auth None Plain(data::pasv), "Syntax: PASV (open passive data connection).", @keeps;
+    "PORT" NONE auth Required Plain(data::port), "Syntax: PORT <SP> h,h,h,h,p,p (open active data connection).", @keeps;
     "PWD" NONE auth None Plain(files::pwd), "Syntax: PWD (get current working directory).";
     "QUIT" NONE free None Plain(login::quit), "Syntax: QUIT (quit current session).";
     "REIN" NONE auth None Plain(login::rein), "Syntax: REIN (flush account).", @logged;
-    "REST" NONE auth Required Plain(transfer::rest), "Syntax: REST <SP> offset (set file offset).", feat "REST STREAM";
-    "RETR" READ auth Required Path(EXACT, transfer::retr), "Syntax: RETR <SP> file-name (retrieve a file).";
+    "REST" NONE auth Required Plain(transfer::rest), "Syntax: REST <SP> offset (set file offset).", feat "REST STREAM", @keeps;
+    "RETR" READ auth Required Path(EXACT, transfer::retr), "Syntax: RETR <SP> file-name (retrieve a file).", @takes;
     "RMD" DELETE auth Required Path(EXACT, files::rmd), "Syntax: RMD <SP> dir-name (remove directory).", @logged;
     "RNFR" RENAME auth Required Path(EXACT, files::rnfr), "Syntax: RNFR <SP> file-name (rename (source name)).", @logged;
     "RNTO" RENAME auth Required Path(EXACT, files::rnto), "Syntax: RNTO <SP> file-name (rename (destination name)).", @logged;
@@ -143,11 +161,11 @@ const ROWS: &[Row] = {
     "SITE UTIME" MTIME auth Required Plain(files::site_utime), "Syntax: SITE UTIME <SP> timeval path, or path atime mtime ctime UTC.", @logged;
     "SIZE" LIST auth Required Path(EXACT, files::size), "Syntax: SIZE <SP> file-name (get file size).", feat "SIZE";
     "STAT" LIST free Optional Plain(info::stat), "Syntax: STAT [<SP> path name] (server stats [list files]).";
-    "STOR" WRITE auth Required Path(EXACT, transfer::stor), "Syntax: STOR <SP> file-name (store a file).";
-    "STOU" WRITE auth Optional Plain(transfer::stou), "Syntax: STOU [<SP> name] (store a file with a unique name).";
-    "STRU" NONE auth Required Plain(info::stru), "Syntax: STRU <SP> type (noop; set file structure).";
+    "STOR" WRITE auth Required Path(EXACT, transfer::stor), "Syntax: STOR <SP> file-name (store a file).", @takes;
+    "STOU" WRITE auth Optional Plain(transfer::stou), "Syntax: STOU [<SP> name] (store a file with a unique name).", @takes;
+    "STRU" NONE auth Required Plain(info::stru), "Syntax: STRU <SP> type (noop; set file structure).", @keeps;
     "SYST" NONE free None Plain(info::syst), "Syntax: SYST (get operating system type).";
-    "TYPE" NONE auth Required Plain(info::type_), "Syntax: TYPE <SP> [A | I] (set transfer type).";
+    "TYPE" NONE auth Required Plain(info::type_), "Syntax: TYPE <SP> [A | I] (set transfer type).", @keeps;
     "USER" NONE free Required Plain(login::user), "Syntax: USER <SP> user-name (set username).";
     "XCUP" CWD auth None Path(PARENT, files::cwd), "Syntax: XCUP (obsolete; go to parent directory).";
     "XCWD" CWD auth Optional Path(CHANGE_TO, files::cwd), "Syntax: XCWD [<SP> dir-name] (obsolete; change directory).", @logged;

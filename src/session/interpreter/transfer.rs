@@ -14,7 +14,7 @@ use log::Level;
 use super::path::split_word;
 use super::{
     Data, Effect, End, Event, Interpreter, Progress, Timer, Verdict, Wait, error_reply,
-    open_error_reply,
+    not_logged_in, open_error_reply,
 };
 use crate::fs::{File, FileSystem, OpenMode};
 use crate::proto::path::VirtualPath;
@@ -38,6 +38,8 @@ pub(super) enum Transfer {
 /// What a transfer is, whatever its state.
 pub(super) struct Task {
     command: &'static str,
+    /// Who began it; he may be logged out by its end.
+    username: String,
     /// None for listings.
     file: Option<FileOf>,
     receive: bool,
@@ -85,17 +87,6 @@ pub(crate) fn allo(it: &mut Interpreter, arg: &[u8]) {
     it.finish(Reply::new(202, "No storage allocation necessary."));
 }
 
-/// ALLO holds for the upload right behind it; only what prepares that may stand between.
-pub(super) fn forget_declared_size(it: &mut Interpreter, command: &str) {
-    const PREPARING: [&str; 13] = [
-        "ALLO", "APPE", "EPRT", "EPSV", "MODE", "NOOP", "PASV", "PORT", "REST", "STOR", "STOU",
-        "STRU", "TYPE",
-    ];
-    if PREPARING.binary_search(&command).is_err() {
-        it.declared = None;
-    }
-}
-
 fn number(digits: &[u8]) -> Option<u64> {
     let plain = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
     plain
@@ -123,7 +114,7 @@ pub(crate) fn stor(it: &mut Interpreter, path: VirtualPath) {
     if refuse_second(it) {
         return;
     }
-    let mode = if it.rest > 0 {
+    let mode = if it.taken.0 > 0 {
         OpenMode::Resume
     } else {
         OpenMode::Write
@@ -136,7 +127,7 @@ pub(crate) fn appe(it: &mut Interpreter, path: VirtualPath) {
     if refuse_second(it) {
         return;
     }
-    if it.rest > 0 {
+    if it.taken.0 > 0 {
         return it.finish(Reply::new(450, "Can't APPE while REST request is pending."));
     }
     let task = it.task("APPE", Some(&path), true);
@@ -166,7 +157,7 @@ pub(crate) fn stou(it: &mut Interpreter, arg: &[u8]) {
     if refuse_second(it) {
         return;
     }
-    if it.rest > 0 {
+    if it.taken.0 > 0 {
         return it.finish(Reply::new(450, "Can't STOU while REST request is pending."));
     }
     // The name is not known yet, so the permission is asked of the name that was wished.
@@ -206,19 +197,11 @@ pub(crate) fn nlst(it: &mut Interpreter, path: VirtualPath) {
 }
 
 pub(crate) fn mlsd(it: &mut Interpreter, path: VirtualPath) {
-    let perm = it
-        .account
-        .as_ref()
-        .map_or(Perm::NONE, |account| account.perms());
-    listing(
-        it,
-        "MLSD",
-        Style::Mlsd {
-            facts: it.facts,
-            perm,
-        },
-        path,
-    );
+    let Some(account) = it.account.clone() else {
+        return it.finish(not_logged_in());
+    };
+    let facts = it.facts;
+    listing(it, "MLSD", Style::Mlsd { facts, account }, path);
 }
 
 fn listing(it: &mut Interpreter, command: &'static str, style: Style, path: VirtualPath) {
@@ -262,15 +245,15 @@ impl Interpreter {
         }
     }
 
-    /// Takes what REST and ALLO left for this transfer.
+    /// With what REST and ALLO left for it.
     fn task(
         &mut self,
         command: &'static str,
         path: Option<&VirtualPath>,
         receive: bool,
     ) -> Box<Task> {
-        let rest = std::mem::take(&mut self.rest);
-        let declared = self.declared.take().filter(|_| receive);
+        let (rest, declared) = std::mem::take(&mut self.taken);
+        let declared = declared.filter(|_| receive);
         let fs = self
             .account
             .as_ref()
@@ -283,6 +266,7 @@ impl Interpreter {
         let ascii = self.ascii && file.is_some();
         Box::new(Task {
             command,
+            username: self.username.clone(),
             ascii,
             receive,
             rest,
@@ -432,6 +416,10 @@ pub(crate) fn abor(it: &mut Interpreter, _: &[u8]) {
             it.wait = Wait::Abort;
             it.end_transfer(Level::Info, Reply::new(426, "Transfer aborted via ABOR."));
         }
+        // Without a login there is nothing to abort, but for a transfer that outlived its login.
+        Transfer::Idle if it.account.is_none() => {
+            it.finish(not_logged_in());
+        }
         Transfer::Idle if matches!(it.data, Data::Closed) => {
             it.finish(Reply::new(226, "No transfer to abort."));
         }
@@ -447,8 +435,10 @@ pub(crate) fn abor(it: &mut Interpreter, _: &[u8]) {
 
 /// The data connection is closed: the verdict.
 pub(super) fn ended(it: &mut Interpreter, end: End) {
-    let Transfer::Running(task) = std::mem::replace(&mut it.transfer, Transfer::Idle) else {
-        return;
+    let task = match std::mem::replace(&mut it.transfer, Transfer::Idle) {
+        // Its target may have been emptied already.
+        Transfer::Running(task) | Transfer::Opening(task) => task,
+        Transfer::Idle | Transfer::Waiting(..) => return,
     };
     it.data = Data::Closed;
     let bytes = end.progress.sent + end.progress.received;
@@ -520,6 +510,7 @@ impl Interpreter {
         );
         let transferred = Transferred {
             command: task.command,
+            username: task.username.clone(),
             path: file.path.clone(),
             real_path: file.real.clone(),
             bytes,
@@ -531,7 +522,8 @@ impl Interpreter {
             (false, true) => Event::Sent(transferred),
             (false, false) => Event::IncompleteSent(transferred),
         };
-        self.effect(Effect::Log(Level::Info, line));
+        let username = task.username.clone();
+        self.effect(Effect::LogOf { username, line });
         self.effect(Effect::Event(event));
     }
 }

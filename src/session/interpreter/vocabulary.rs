@@ -31,6 +31,8 @@ pub(crate) enum Input {
     DataOpened,
     /// Somebody else did.
     DataRejected(SocketAddr),
+    /// Connections cannot be taken from the passive socket any more.
+    DataFailed(io::Error),
     /// Ends what [`Effect::Send`] or [`Effect::Receive`] began.
     Ended(End),
     Job(JobId, Outcome),
@@ -82,6 +84,11 @@ pub(crate) enum Effect {
     /// Calls the handler.
     Event(Event),
     Log(Level, String),
+    /// What a user did who may be logged out by now, at info level.
+    LogOf {
+        username: String,
+        line: String,
+    },
     /// A command with its outcome, for the log at info level.
     LogCommand(String),
     /// Closes the session when all replies are sent.

@@ -83,25 +83,65 @@ fn active_connections_and_their_checks() {
 }
 
 #[test]
-fn a_stranger_at_the_passive_socket() {
+fn a_stranger_at_the_passive_socket_ends_nothing() {
     let stranger: SocketAddr = "10.0.0.9:5000".parse().unwrap();
     let mut bench = Bench::logged_in();
     assert!(!bench.it.admits(stranger.ip()));
     assert!(bench.it.admits("::ffff:127.0.0.1".parse().unwrap()));
     bench.files.file("/f", "data");
-    let text = "425 Rejected data connection from foreign address 10.0.0.9:5000.";
-    // A transfer that waits is told; one that comes later is told then.
     bench.say("PASV");
     assert_eq!(bench.code("RETR f"), 150);
-    assert_eq!(bench.feed(Input::DataRejected(stranger)), [text]);
-    bench.say("PASV");
     assert!(bench.feed(Input::DataRejected(stranger)).is_empty());
-    assert_eq!(bench.say("RETR f"), text);
-    // The client itself may still come.
+    assert!(bench.listening);
+    bench.open_data();
+    assert_eq!(bench.end(Verdict::Complete, 4), ["226 Transfer complete."]);
+    // If nobody else comes it may have been the client, who is told.
+    let text = "425 Rejected data connection from foreign address 10.0.0.9:5000.";
     bench.say("PASV");
     bench.feed(Input::DataRejected(stranger));
-    bench.open_data();
-    assert_eq!(bench.code("RETR f"), 125);
+    assert_eq!(bench.code("RETR f"), 150);
+    assert_eq!(bench.feed(Input::Timer(Timer::Data)), [text]);
+    assert!(!bench.listening);
+    bench.say("PASV");
+    bench.feed(Input::DataRejected(stranger));
+    assert!(bench.feed(Input::Timer(Timer::Data)).is_empty());
+    assert_eq!(bench.say("RETR f"), text);
+}
+
+#[test]
+fn a_transfer_that_waits_ends_when_its_connection_fails() {
+    let gone = "425 Can't open data connection.";
+    // PORT is refused by the peer, or times out, or PASV fails.
+    let mut bench = Bench::logged_in();
+    bench.files.file("/f", "data");
+    assert_eq!(bench.code("RETR f"), 150);
+    assert_eq!(bench.all("PORT 127,0,0,1,17,92").last().unwrap(), gone);
+    assert!(!bench.it.is_transferring());
+
+    assert_eq!(bench.code("RETR f"), 150);
+    bench
+        .it
+        .handle(Input::Command(command::parse(b"PORT 127,0,0,1,16,1")));
+    while bench.it.poll_effect().is_some() {}
+    assert_eq!(bench.feed(Input::Timer(Timer::Data)).last().unwrap(), gone);
+
+    assert_eq!(bench.code("RETR f"), 150);
+    bench.it.handle(Input::Command(command::parse(b"PASV")));
+    while bench.it.poll_effect().is_some() {}
+    let full = io::Error::other("Too many open files");
+    let replies = bench.feed(Input::Listening(Err(full)));
+    assert_eq!(replies, ["425 Too many open files.", gone]);
+
+    bench.say("PASV");
+    assert_eq!(bench.code("RETR f"), 150);
+    let broken = io::Error::other("Bad");
+    assert_eq!(bench.feed(Input::DataFailed(broken)), ["425 Bad."]);
+    assert!(!bench.it.is_transferring() && bench.it.wants_line());
+    // And without any timeout for the connection the idle one holds.
+    assert_eq!(bench.code("RETR f"), 150);
+    let replies = bench.feed(Input::Timer(Timer::Idle));
+    assert_eq!(replies, [gone, "421 Control connection timed out."]);
+    assert!(bench.closed);
 }
 
 #[test]

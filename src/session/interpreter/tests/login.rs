@@ -19,18 +19,45 @@ fn a_refusal_comes_late_and_tells_nothing() {
     for name in ["user", "nobody"] {
         let mut bench = Bench::new();
         bench.say(&format!("USER {name}"));
+        // The delay begins with the password, not with the end of its check.
+        bench.slow = true;
         assert!(bench.all("PASS wrong").is_empty());
         assert!(!bench.it.wants_line());
         assert_eq!(
             bench.timers.last(),
             Some(&(Timer::Refusal, Duration::from_secs(3)))
         );
+        assert!(bench.run_jobs().is_empty());
         answers.push(bench.feed(Input::Timer(Timer::Refusal)));
+        bench.slow = false;
         assert_eq!(bench.events, [format!("failed {name}")]);
         assert_eq!(bench.say("PASS 12345"), "503 Login with USER first.");
     }
     assert_eq!(answers[0], ["530 Authentication failed."]);
     assert_eq!(answers[0], answers[1]);
+}
+
+#[test]
+fn a_check_that_takes_longer_than_the_delay_is_answered_at_once() {
+    let mut bench = Bench::new();
+    bench.say("USER user");
+    bench.slow = true;
+    bench.all("PASS wrong");
+    assert!(bench.feed(Input::Timer(Timer::Refusal)).is_empty());
+    assert_eq!(bench.run_jobs(), ["530 Authentication failed."]);
+    bench.say("USER user");
+    bench.all("PASS 12345");
+    assert_eq!(bench.run_jobs(), ["230 Login successful."]);
+    assert_eq!(bench.timers.last(), Some(&(Timer::Refusal, Duration::ZERO)));
+}
+
+#[test]
+fn no_password_reaches_a_reply() {
+    let mut bench = Bench::new();
+    assert_eq!(bench.say("PASS\tsecret"), "500 Command not understood.");
+    assert_eq!(bench.say("NOPE x"), "500 Command \"NOPE\" not understood.");
+    assert_eq!(bench.code("GET / HTTP/1.1"), 500);
+    assert!(bench.closed);
 }
 
 #[test]

@@ -218,7 +218,7 @@ impl Bench {
                 Event::IncompleteSent(file) => format!("incomplete sent {}", file.path),
                 Event::IncompleteReceived(file) => format!("incomplete received {}", file.path),
             }),
-            Effect::Log(..) | Effect::LogCommand(_) => {}
+            Effect::Log(..) | Effect::LogOf { .. } | Effect::LogCommand(_) => {}
             Effect::Close => self.closed = true,
         }
     }

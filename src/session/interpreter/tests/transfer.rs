@@ -104,11 +104,12 @@ fn uploads_that_append_resume_or_choose_a_name() {
         bench.say("APPE f"),
         "450 Can't APPE while REST request is pending."
     );
+    // It was for the command that was refused, too.
+    bench.say("REST 10");
     assert_eq!(
         bench.say("STOU"),
         "450 Can't STOU while REST request is pending."
     );
-    bench.say("REST 0");
     let reply = bench.say("STOU dir/wish");
     let name = reply.strip_prefix("150 FILE: ").unwrap().to_owned();
     assert!(name.starts_with("wish."), "{reply}");
@@ -363,4 +364,107 @@ fn sizes_times_and_modes() {
     assert_eq!(bench.say("SIZE f"), "550 SIZE not allowed in ASCII mode.");
     assert_eq!(bench.code("MLST f"), 250);
     assert_eq!(bench.code("MLST nope"), 550);
+}
+
+#[test]
+fn rest_is_for_the_next_transfer_command_even_if_that_is_refused() {
+    for refused in ["STOR", "RETR nope", "APPE f", "LIST nope"] {
+        let mut bench = ready();
+        bench.say("REST 4");
+        bench.all(refused);
+        bench.say("STOR f");
+        bench.receive(b"new");
+        assert_eq!(bench.files.content("/f").unwrap(), "new", "{refused}");
+    }
+    let mut bench = ready();
+    bench.say("REST 4");
+    bench.say("TYPE A");
+    bench.say("RETR f");
+    assert_eq!(bench.sent(), "0123456789");
+    // What clients ask in between does no harm.
+    let mut bench = ready();
+    bench.say("REST 4");
+    bench.say("SIZE f");
+    bench.say("RETR f");
+    assert_eq!(bench.sent(), "456789");
+}
+
+#[test]
+fn a_transfer_can_be_aborted_when_its_user_is_logged_out() {
+    let mut bench = ready();
+    bench.say("STOR f");
+    bench.say("REIN");
+    assert_eq!(bench.all("ABOR").len(), 2);
+    assert_eq!(bench.code("ABOR"), 530);
+    // A login that fails too often waits for the transfer, as QUIT does.
+    let mut bench = Bench::with(|config, _| {
+        config.max_login_attempts = 1;
+        config.auth_failed_timeout = Duration::ZERO;
+    })
+    .and_logged_in();
+    bench.files.file("/f", "");
+    bench.say("PASV");
+    bench.open_data();
+    bench.say("RETR f");
+    bench.say("USER user");
+    assert!(bench.say("PASS wrong").ends_with("Disconnecting."));
+    assert!(!bench.closed);
+    bench.end(Verdict::Complete, 0);
+    assert!(bench.closed);
+}
+
+#[test]
+fn a_listing_over_the_control_connection_is_not_broken_into() {
+    let mut bench = ready();
+    bench.say("RETR f");
+    assert_eq!(bench.say("STAT /"), "450 Transfer in progress.");
+    assert_eq!(bench.code("STAT"), 211);
+}
+
+#[test]
+fn who_does_not_take_a_listing_is_idle() {
+    let mut bench = ready();
+    bench
+        .it
+        .handle(Input::Command(command::parse(b"STAT /dir")));
+    let mut jobs = Vec::new();
+    while let Some(effect) = bench.it.poll_effect() {
+        if let Effect::Job(id, job) = effect {
+            jobs.push((id, job));
+        }
+    }
+    let (id, job) = jobs.pop().unwrap();
+    bench.it.handle(Input::Job(id, job.run()));
+    while bench.it.poll_effect().is_some() {}
+    assert!(!bench.it.wants_line());
+    assert_eq!(
+        bench.feed(Input::Timer(Timer::Idle)),
+        ["421 Control connection timed out."]
+    );
+    assert!(bench.closed);
+}
+
+#[test]
+fn a_rename_sheds_no_override() {
+    let mut bench = Bench::with(|_, account| {
+        let secret = "/pub/secret".parse().unwrap();
+        *account = account.clone().override_perm(secret, Perm::NONE, true);
+    })
+    .and_logged_in();
+    bench.files.dir("/pub").dir("/pub/secret").dir("/other");
+    assert_eq!(bench.say("RNFR pub"), "550 Not enough privileges.");
+    assert_eq!(bench.code("RNFR pub/secret"), 550);
+    assert_eq!(bench.code("RNFR other"), 350);
+}
+
+#[test]
+fn a_session_that_ends_while_the_target_is_opened_reports_it() {
+    let mut bench = Bench::logged_in();
+    bench.say("PASV");
+    bench.say("STOR f");
+    bench.slow = true;
+    bench.open_data();
+    assert_eq!(bench.jobs.len(), 1);
+    bench.end(Verdict::Disconnected, 0);
+    assert_eq!(bench.events, ["incomplete received /f"]);
 }
