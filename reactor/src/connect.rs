@@ -25,6 +25,7 @@ pub fn connect(addr: SocketAddr, from: Option<IpAddr>) -> io::Result<TcpStream> 
     let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
     if let Some(from) = from {
+        crate::sys::port::choose_late(&socket);
         socket.bind(&source(from.to_canonical(), addr)?.into())?;
     }
     match socket.connect(&addr.into()) {

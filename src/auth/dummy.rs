@@ -151,6 +151,7 @@ pub struct User {
     login_message: Option<String>,
     quit_message: Option<String>,
     overrides: Vec<(VirtualPath, Perm, bool)>,
+    slow_files: bool,
     /// What his sessions of now share, so that each costs neither a descriptor nor a copy.
     shared: Mutex<Shared>,
 }
@@ -175,6 +176,7 @@ impl User {
             login_message: None,
             quit_message: None,
             overrides: Vec::new(),
+            slow_files: false,
             shared: Mutex::default(),
         })
     }
@@ -198,6 +200,14 @@ impl User {
         self.changed()
     }
 
+    /// Says whether his home may be slow, such as on a network share
+    /// ([`LocalFilesystem::slow`]). It holds from the next login with no other of his under way.
+    /// Default: false.
+    pub fn slow_files(&mut self, slow: bool) -> &mut Self {
+        self.slow_files = slow;
+        self.changed()
+    }
+
     /// His password, as it was given.
     pub fn password(&self) -> &[u8] {
         self.password.as_bytes()
@@ -217,11 +227,12 @@ impl User {
         {
             Some(filesystem) => filesystem,
             None => {
-                let filesystem = Arc::new(LocalFilesystem::new(&self.home).map_err(|error| {
+                let opened = LocalFilesystem::new(&self.home).map_err(|error| {
                     let (name, home) = (&self.name, self.home.display());
                     log::warn!("home {home} of user {name:?} is not available: {error}");
                     AuthFailed::new("Home directory not available.")
-                })?);
+                })?;
+                let filesystem = Arc::new(opened.slow(self.slow_files));
                 *shared = Shared {
                     filesystem: Arc::downgrade(&filesystem),
                     account: None,

@@ -42,6 +42,7 @@ use crate::proto::path::VirtualPath;
 #[derive(Clone, Debug)]
 pub struct LocalFilesystem {
     home: Arc<Home>,
+    slow: bool,
 }
 
 impl LocalFilesystem {
@@ -49,7 +50,15 @@ impl LocalFilesystem {
     pub fn new(home: impl AsRef<Path>) -> io::Result<Self> {
         Ok(LocalFilesystem {
             home: Arc::new(Home::open(home.as_ref())?),
+            slow: false,
         })
+    }
+
+    /// Says whether it may be slow, such as on a network share. Then its files are worked on by
+    /// worker threads while their client sleeps, and nobody else waits. Default: false.
+    pub fn slow(mut self, slow: bool) -> Self {
+        self.slow = slow;
+        self
     }
 
     /// The home's real path: absolute, without links.
@@ -135,6 +144,10 @@ impl FileSystem for LocalFilesystem {
             return Some(self.home().to_owned());
         }
         Some(self.home().join(os(path.relative()).ok()?))
+    }
+
+    fn is_slow(&self) -> bool {
+        self.slow
     }
 
     fn user_name(&self, uid: u32) -> Option<String> {

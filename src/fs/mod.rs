@@ -17,6 +17,7 @@ use crate::proto::path::VirtualPath;
 
 /// How [`FileSystem::open`] opens a file. Only regular files are opened; anything else is an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum OpenMode {
     /// For RETR. The position is 0.
     Read,

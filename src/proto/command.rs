@@ -7,6 +7,7 @@ use super::escape::Escaped;
 
 /// What a command takes after its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Arg {
     /// Nothing; an argument is an error.
     None,
@@ -17,7 +18,8 @@ pub enum Arg {
 }
 
 /// A command as the client sent it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CommandLine {
     /// The verb in upper case, with a SITE command's own verb after it: `RETR`, `SITE CHMOD`.
     ///
@@ -81,6 +83,13 @@ fn upper(verb: &[u8]) -> String {
             .iter()
             .map(|&byte| char::from(byte.to_ascii_uppercase()))
             .collect(),
+    }
+}
+
+/// As it may be logged: without a password.
+impl fmt::Debug for CommandLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CommandLine({})", self.shown())
     }
 }
 

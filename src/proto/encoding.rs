@@ -18,6 +18,7 @@ use std::str::FromStr;
 /// # Ok::<(), ftpdlib::EncodingError>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Encoding {
     /// UTF-8 (RFC 2640), the default. Bytes pass as they are, UTF-8 or not.
     #[default]

@@ -2,6 +2,7 @@
 
 /// What a name stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum FileKind {
     /// A regular file: the only kind that is sent or received.
     File,
@@ -15,6 +16,7 @@ pub enum FileKind {
 
 /// The facts of one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Metadata {
     /// What it is.
     pub kind: FileKind,
@@ -37,6 +39,37 @@ pub struct Metadata {
 }
 
 impl Metadata {
+    /// A regular file, readable and writable by its owner and readable by everybody, to be told
+    /// the rest: all fields are public.
+    ///
+    /// ```
+    /// let mut meta = ftpdlib::Metadata::file(1024, 1_700_000_000);
+    /// meta.mode = 0o100_600;
+    /// assert!(meta.is_file());
+    /// ```
+    pub fn file(size: u64, modified: i64) -> Metadata {
+        Metadata {
+            kind: FileKind::File,
+            size,
+            modified,
+            created: None,
+            mode: 0o100_644,
+            links: 1,
+            uid: 0,
+            gid: 0,
+            unique: None,
+        }
+    }
+
+    /// A directory that everybody may list.
+    pub fn directory(modified: i64) -> Metadata {
+        Metadata {
+            kind: FileKind::Directory,
+            mode: 0o040_755,
+            ..Metadata::file(0, modified)
+        }
+    }
+
     /// Whether it is a directory.
     pub fn is_dir(&self) -> bool {
         self.kind == FileKind::Directory

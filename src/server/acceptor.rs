@@ -117,7 +117,7 @@ impl Dispatcher for Acceptor {
         };
         if let Err(error) = accept.start(cx, LISTEN) {
             log::error!(target: TARGET, "cannot watch the listening socket: {error}");
-            cx.stop();
+            cx.close();
         }
     }
 

@@ -136,7 +136,8 @@ impl Builder {
     }
 
     /// As [`masquerade_address`](Self::masquerade_address), for clients that reach the server at
-    /// `private`. May be given for several.
+    /// `private`. May be given for several. (An IPv6 address does no harm and has no use: EPSV tells
+    /// no address.)
     pub fn masquerade_map(mut self, private: IpAddr, public: Ipv4Addr) -> Self {
         self.settings.config.masquerade_map.insert(private, public);
         self

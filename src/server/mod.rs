@@ -52,6 +52,8 @@ impl FtpServer {
 
     /// Serves on this thread until the process is told to stop.
     ///
+    /// From here on the process ignores SIGPIPE and SIGXFSZ.
+    ///
     /// On UNIX, SIGTERM and SIGINT end it ([`Builder::handle_signals`] turns that off): it stops
     /// accepting, lets transfers finish within the [grace](Builder::grace), and returns. A second
     /// signal ends it at once.
@@ -70,7 +72,7 @@ impl FtpServer {
     }
 
     /// Serves on a thread of its own until the handle is dropped: for tests of FTP clients, and for
-    /// several servers in one process.
+    /// several servers in one process. The process ignores SIGPIPE and SIGXFSZ from here on.
     ///
     /// # Errors
     ///
@@ -122,6 +124,11 @@ impl FtpServer {
         };
         let acceptor = Acceptor::new(self.listener, self.settings.into_service());
         let key = reactor.spawn(Box::new(acceptor));
+        if reactor.is_empty() {
+            // Why is in the log.
+            let source = io::Error::other("it cannot be watched");
+            return Err(Error::system("use the listening socket")(source));
+        }
         if !watched.is_empty() {
             reactor
                 .watch_signals(key, watched)
@@ -133,6 +140,7 @@ impl FtpServer {
 
 /// A server that runs on its own thread; dropping it stops the server and closes its clients.
 #[derive(Debug)]
+#[must_use = "dropping it stops the server"]
 pub struct ServerHandle {
     address: SocketAddr,
     reactor: Handle,

@@ -47,6 +47,7 @@ pub struct Command {
     login: bool,
     arg: Arg,
     help: String,
+    feat: Option<String>,
     action: Action,
 }
 
@@ -61,6 +62,7 @@ impl Command {
             login: true,
             arg: Arg::Optional,
             help,
+            feat: None,
             action: Action::None,
         }
     }
@@ -95,9 +97,15 @@ impl Command {
         self
     }
 
+    /// Its line in FEAT (RFC 2389). Default: none.
+    pub fn feat(mut self, line: &str) -> Command {
+        self.feat = Some(line.to_owned());
+        self
+    }
+
     /// What it does, with the bytes behind its name as they came.
     ///
-    /// The closure runs on the event loop; `?` turns an [`io::Error`] into the reply that a
+    /// The closure runs on the event loop, and everybody waits for it; `?` turns an [`io::Error`] into the reply that a
     /// built-in command would give.
     pub fn run<F>(mut self, run: F) -> Command
     where
@@ -153,7 +161,7 @@ impl Command {
             login: self.login,
             arg: self.arg,
             help: Cow::Owned(self.help.clone()),
-            feat: None,
+            feat: self.feat.clone().map(Cow::Owned),
             logged: true,
             marks: Marks::Forgets,
             run: Run::Custom {

@@ -38,21 +38,9 @@ pub(crate) struct MadeUp {
 }
 
 fn facts(kind: FileKind) -> Metadata {
-    let mode = if kind == FileKind::Directory {
-        0o040_755
-    } else {
-        0o100_644
-    };
-    Metadata {
-        kind,
-        size: 0,
-        modified: 1_000_000_000,
-        created: None,
-        mode,
-        links: 1,
-        uid: 0,
-        gid: 0,
-        unique: None,
+    match kind {
+        FileKind::Directory => Metadata::directory(1_000_000_000),
+        _ => Metadata::file(0, 1_000_000_000),
     }
 }
 

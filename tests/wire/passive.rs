@@ -257,8 +257,8 @@ mod strangers {
     }
 
     #[test]
-    fn a_transfer_that_a_stranger_meets_is_425() {
-        let server = TestServer::start();
+    fn a_transfer_that_only_a_stranger_meets_is_425() {
+        let server = TestServer::with(|builder| builder.passive_timeout(SHORT));
         server.write("file", "old");
         let mut client = server.login();
         let addr = client.passive_address(Mode::Pasv);

@@ -9,3 +9,5 @@ pub(crate) use unix::{Watch, ignore};
 mod other;
 #[cfg(not(unix))]
 pub(crate) use other::{Watch, ignore};
+
+pub(crate) mod port;

@@ -74,11 +74,8 @@ pub(crate) fn mode(it: &mut Interpreter, arg: &[u8]) {
 /// RFC 2389, 3
 pub(crate) fn feat(it: &mut Interpreter, _: &[u8]) {
     let rows = it.table.rows();
-    let mut features: Vec<Cow<'static, str>> = rows
-        .iter()
-        .filter_map(|row| row.feat)
-        .map(Cow::Borrowed)
-        .collect();
+    let mut features: Vec<Cow<'static, str>> =
+        rows.iter().filter_map(|row| row.feat.clone()).collect();
     features.push(Cow::Owned(format!(
         "MLST {}",
         it.facts.feat(Facts::available())

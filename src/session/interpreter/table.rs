@@ -21,7 +21,7 @@ pub(crate) struct Row {
     pub(crate) arg: Arg,
     pub(crate) help: Cow<'static, str>,
     /// The line in FEAT.
-    pub(crate) feat: Option<&'static str>,
+    pub(crate) feat: Option<Cow<'static, str>>,
     /// Whether the command and its final reply are logged at info level.
     pub(crate) logged: bool,
     pub(crate) marks: Marks,
@@ -110,7 +110,7 @@ macro_rules! rows {
     (@login auth) => { true };
     (@login free) => { false };
     (@feat) => { None };
-    (@feat $feat:literal) => { Some($feat) };
+    (@feat $feat:literal) => { Some(Cow::Borrowed($feat)) };
     (@logged logged) => { true };
     (@logged $other:ident) => { false };
     (@marks) => { Marks::Forgets };
