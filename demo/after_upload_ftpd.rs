@@ -1,10 +1,12 @@
-//! Blocking work after each upload: a thread copies the file to a backup. The client who sent it
+//! Blocking work after each upload.
+//!
+//! A thread copies the file to a backup. The client who sent it
 //! sleeps meanwhile (his next command waits), and everybody else is served as ever.
 //!
 //! ```sh
 //! cargo run --example after_upload_ftpd
-//! curl -u user:12345 -T README.md ftp://127.0.0.1:2121/target/copy    # ends after three seconds
-//! ls target/copy*
+//! curl -u user:12345 -T README.md ftp://127.0.0.1:2121/copy    # ends after three seconds
+//! ls copy*
 //! ```
 
 use std::path::Path;

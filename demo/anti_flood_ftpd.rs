@@ -1,3 +1,5 @@
+//! A ban on clients that flood the server.
+//!
 //! Who sends more than 300 commands in a second is disconnected, and his address is banned for an
 //! hour: a session's own state, a timer, and state that the sessions share.
 //!

@@ -1,3 +1,5 @@
+//! Users, an anonymous one, limits, passive ports.
+//!
 //! A user who may do everything, an anonymous one who may look and download, limits for
 //! connections, and a range of ports for passive data connections.
 //!

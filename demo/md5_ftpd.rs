@@ -1,3 +1,5 @@
+//! Passwords that are stored as digests.
+//!
 //! Passwords are stored as hash digests, not in clear: an authorizer of one's own around
 //! [`DummyAuthorizer`].
 //!

@@ -1,3 +1,5 @@
+//! Transfers with a limited bandwidth.
+//!
 //! Uploads and downloads at 30 KiB per second and transfer. A throttled transfer sleeps between its
 //! bursts; it takes no processor time meanwhile and holds up nobody.
 //!

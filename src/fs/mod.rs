@@ -144,13 +144,25 @@ pub trait Directory: Send {
 
 /// What a client may read of an error: the system's words without its number, or the error's own.
 pub fn describe(error: &io::Error) -> String {
-    let text = error.to_string();
-    match error.raw_os_error() {
-        Some(code) => text
-            .trim_end_matches(&format!(" (os error {code})"))
-            .to_owned(),
-        None => text,
+    if let Some(code) = error.raw_os_error() {
+        let number = format!(" (os error {code})");
+        return error.to_string().trim_end_matches(&number).to_owned();
     }
+    // An error that is only a kind, as a file system of one's own may give it.
+    let words = match (error.get_ref(), error.kind()) {
+        (Some(_), _) => return error.to_string(),
+        (None, io::ErrorKind::NotFound) => "No such file or directory",
+        (None, io::ErrorKind::AlreadyExists) => "File exists",
+        (None, io::ErrorKind::PermissionDenied) => "Permission denied",
+        (None, io::ErrorKind::IsADirectory) => "Is a directory",
+        (None, io::ErrorKind::NotADirectory) => "Not a directory",
+        (None, io::ErrorKind::DirectoryNotEmpty) => "Directory not empty",
+        (None, io::ErrorKind::StorageFull) => "No space left on device",
+        (None, io::ErrorKind::QuotaExceeded) => "Disk quota exceeded",
+        (None, io::ErrorKind::Unsupported) => "Operation not supported",
+        (None, _) => return error.to_string(),
+    };
+    words.to_owned()
 }
 
 /// Whether the system lacks something for the moment, so that the same may work later.
@@ -205,4 +217,29 @@ fn entries<F: FileSystem + ?Sized>(fs: &F, path: &VirtualPath) -> io::Result<Vec
             Ok((name, is_dir))
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_described_in_the_system_s_words() {
+        #[cfg(unix)]
+        assert_eq!(
+            describe(&io::Error::from_raw_os_error(libc::ENOENT)),
+            "No such file or directory"
+        );
+        let kind = io::Error::from(io::ErrorKind::NotFound);
+        assert_eq!(describe(&kind), "No such file or directory");
+        let own = io::Error::new(io::ErrorKind::NotFound, "Gone fishing");
+        assert_eq!(describe(&own), "Gone fishing");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_lack_of_descriptors_passes() {
+        assert!(is_passing(&io::Error::from_raw_os_error(libc::EMFILE)));
+        assert!(!is_passing(&io::Error::from_raw_os_error(libc::ENOENT)));
+    }
 }

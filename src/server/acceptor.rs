@@ -143,6 +143,11 @@ impl Dispatcher for Acceptor {
             return self.stop(cx);
         }
         info!(target: TARGET, "received interrupt signal");
+        let grace = self.limits.grace;
+        info!(
+            target: TARGET,
+            "transfers have {grace:?} to finish; another signal stops them at once"
+        );
         self.drain(cx);
     }
 }

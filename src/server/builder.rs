@@ -272,25 +272,26 @@ impl Builder {
     ///
     /// [`Error::Bind`] when no address can be had, [`Error::Config`] for settings that cannot be.
     pub fn bind(self, addresses: impl ToSocketAddrs + fmt::Debug) -> Result<FtpServer, Error> {
-        let shown = format!("{addresses:?}").replace('"', "");
-        let bind_error = |address: String| move |source| Error::Bind { address, source };
+        let asked = format!("{addresses:?}").replace('"', "");
+        let unresolved = |source| Error::Bind {
+            address: asked,
+            source,
+        };
+        let addresses: Vec<SocketAddr> = addresses.to_socket_addrs().map_err(unresolved)?.collect();
         let mut last = io::Error::new(io::ErrorKind::NotFound, "no address for this name");
-        for address in addresses
-            .to_socket_addrs()
-            .map_err(bind_error(shown.clone()))?
-        {
+        for &address in &addresses {
             let options = ListenOptions {
                 backlog: self.backlog,
-                reuse_addr: true,
-                ..Default::default()
+                ..ListenOptions::default()
             };
             match Listener::bind(address, options) {
                 Ok(listener) => return self.on(listener),
                 Err(error) => last = error,
             }
         }
+        let shown: Vec<String> = addresses.iter().map(SocketAddr::to_string).collect();
         Err(Error::Bind {
-            address: shown,
+            address: shown.join(", "),
             source: last,
         })
     }

@@ -7,7 +7,7 @@ use log::Level;
 
 use super::transfer::Transfer;
 use super::{Data, Effect, Event, Interpreter, Timer, Wait};
-use crate::auth::{Account, Credentials};
+use crate::auth::{Account, AuthFailed, Credentials};
 use crate::proto::escape::Escaped;
 use crate::proto::path::VirtualPath;
 use crate::proto::reply::Reply;
@@ -52,6 +52,10 @@ pub(crate) fn pass(it: &mut Interpreter, arg: &[u8]) {
         Outcome::Login(Ok(account)) => welcome(it, account),
         Outcome::Login(Err(refusal)) => {
             let text = refusal.to_string();
+            if refusal != AuthFailed::default() {
+                let line = format!("login refused: {}", Escaped(text.as_bytes()));
+                it.effect(Effect::Log(Level::Info, line));
+            }
             let username = std::mem::take(&mut it.username);
             it.wait = Wait::Refusal {
                 username,
@@ -181,6 +185,10 @@ pub(super) fn shutdown(it: &mut Interpreter) {
 
 /// Ends the session: at once, or when the transfer has had its final reply.
 fn close_after_transfer(it: &mut Interpreter) {
+    if matches!(it.data, Data::Closed | Data::Failed(_)) {
+        // No command will come any more that could bring the data connection about.
+        super::data::give_up(it);
+    }
     it.quitting = true;
     if !it.is_transferring() {
         it.effect(Effect::Close);

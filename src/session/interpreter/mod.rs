@@ -360,7 +360,11 @@ impl Interpreter {
     fn finish_at(&mut self, level: Level, reply: Reply) {
         self.wait = Wait::Nothing;
         if let Some(current) = self.current.take().filter(|current| current.logged) {
-            let mut line = format!("{} {} {}", current.name, current.shown.trim(), reply.code());
+            let mut line = current.name;
+            if !current.shown.is_empty() {
+                line.push_str(&format!(" {}", current.shown));
+            }
+            line.push_str(&format!(" {}", reply.code()));
             if reply.is_error() {
                 line.push_str(&format!(" '{}'", Escaped(reply.text())));
             }

@@ -185,3 +185,25 @@ fn parameters() {
     assert_eq!(bench.code("SITE NOPE"), 500);
     assert_eq!(bench.code("FEAT"), 211);
 }
+
+#[test]
+fn quit_waits_for_no_data_connection_that_cannot_come() {
+    let mut bench = Bench::logged_in();
+    bench.files.file("/f", "data");
+    assert_eq!(bench.code("RETR f"), 150);
+    assert_eq!(
+        bench.all("QUIT"),
+        ["221 Goodbye.", "425 Can't open data connection."]
+    );
+    assert!(bench.closed);
+    // One that may still come is waited for.
+    let mut bench = Bench::logged_in();
+    bench.files.file("/f", "data");
+    bench.say("PASV");
+    bench.say("RETR f");
+    bench.say("QUIT");
+    assert!(!bench.closed);
+    bench.open_data();
+    bench.end(Verdict::Complete, 4);
+    assert!(bench.closed);
+}
