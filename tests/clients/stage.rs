@@ -4,7 +4,7 @@
 use std::env;
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -62,28 +62,13 @@ pub(crate) fn play(program: &str, way: Way, test: impl FnOnce(&Stage)) {
     if way.ipv6 && !has_ipv6() {
         return skipped("no IPv6 here");
     }
-    let address = match (program, way.ipv6, way.active) {
-        (_, false, _) => Some(Ipv4Addr::LOCALHOST.into()),
-        ("lftp", true, true) => ipv6_beyond_loopback(),
-        (_, true, _) => Some(Ipv6Addr::LOCALHOST.into()),
-    };
-    let Some(address) = address else {
-        return skipped("lftp cannot be active over ::1, and there is no other IPv6 address");
+    let address = match way.ipv6 {
+        false => Ipv4Addr::LOCALHOST.into(),
+        true => Ipv6Addr::LOCALHOST.into(),
     };
     let stage = Stage::new(way, address);
     test(&stage);
     stage.check_way();
-}
-
-/// Over `::1` lftp 4.9 says `EPRT |2|::|port|`, since it binds its socket to no address there. So it
-/// needs an address of this machine that is not the loopback's.
-fn ipv6_beyond_loopback() -> Option<IpAddr> {
-    let socket = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).ok()?;
-    // For documentation only; connecting sends nothing.
-    let somewhere = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
-    socket.connect((somewhere, 9)).ok()?;
-    let address = socket.local_addr().ok()?.ip();
-    (!address.is_loopback() && !address.is_unspecified()).then_some(address)
 }
 
 fn is_installed(program: &str) -> bool {

@@ -105,9 +105,13 @@ pub(super) fn listening(it: &mut Interpreter, result: io::Result<u16>) {
 }
 
 /// PORT and EPRT connect at once; the reply tells whether it worked.
-fn connect(it: &mut Interpreter, addr: SocketAddr) {
+fn connect(it: &mut Interpreter, mut addr: SocketAddr) {
     if refuse_while_running(it) {
         return;
+    }
+    // Clients that listen on every address of theirs may name none (lftp on loopback does).
+    if addr.ip().is_unspecified() {
+        addr.set_ip(it.peer.ip());
     }
     if !it.admits(addr.ip()) {
         let text = format!("Rejected data connection to foreign address {addr}.");

@@ -51,6 +51,7 @@ fn active_connections_and_their_checks() {
         "200 Active data connection established."
     );
     assert_eq!(bench.code("EPRT |1|127.0.0.1|4097|"), 200);
+    assert_eq!(bench.code("PORT 0,0,0,0,16,1"), 200);
     assert_eq!(
         bench.say("PORT 127,0,0,1,17,92"),
         "425 Can't connect to specified address."
