@@ -27,6 +27,9 @@ const LINES_PER_TURN: usize = 64;
 pub(crate) struct Client {
     core: Core,
     handler: Box<dyn Handler>,
+    /// Set while effects are carried out; if it still is when the session is closed, a callback
+    /// panicked in their midst.
+    settling: bool,
 }
 
 impl Client {
@@ -41,7 +44,11 @@ impl Client {
     ) -> io::Result<Client> {
         let core = Core::new(service, socket, peer, counted)?;
         let handler = (core.service.handlers)(core.interpreter.peer());
-        Ok(Client { core, handler })
+        Ok(Client {
+            core,
+            handler,
+            settling: false,
+        })
     }
 
     /// Carries on as far as it goes now.
@@ -95,6 +102,7 @@ impl Client {
 
     /// Carries out effects, and tells the interpreter what came of them, until all is done.
     fn settle(&mut self, cx: &mut Context<'_>) {
+        self.settling = true;
         loop {
             while let Some(effect) = self.core.interpreter.poll_effect() {
                 match effect {
@@ -114,9 +122,10 @@ impl Client {
             }
             match self.core.inputs.pop_front() {
                 Some(input) => self.core.interpreter.handle(input),
-                None => return,
+                None => break,
             }
         }
+        self.settling = false;
     }
 
     fn take(&mut self, cx: &mut Context<'_>, line: Line) {
@@ -231,10 +240,17 @@ impl Dispatcher for Client {
     }
 
     fn closed(&mut self, cx: &mut Context<'_>) {
+        let panicked = self.settling;
+        if panicked {
+            // What was to follow the callback, such as a 226, does not.
+            self.core.shrink();
+        }
         self.core.abandon(cx.now());
         // What is left is the report of a transfer that was cut off.
         self.settle(cx);
-        self.core.control.flush_last();
+        if !panicked {
+            self.core.control.flush_last();
+        }
         self.core
             .log(Level::Info, "FTP session closed (disconnect).");
         let mut session = Session {

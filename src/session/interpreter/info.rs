@@ -177,10 +177,6 @@ pub(crate) fn stat(it: &mut Interpreter, arg: &[u8]) {
     if it.account.is_none() {
         return it.finish(not_logged_in());
     }
-    // The transfer's final reply would come in the midst of the listing.
-    if it.is_transferring() {
-        return it.finish(Reply::new(450, "Transfer in progress."));
-    }
     let magic = arg.iter().any(|byte| b"*?[".contains(byte));
     it.with_path(arg, Perm::LIST, move |it, path| {
         let format: Format = it.format(Style::List);
@@ -192,6 +188,7 @@ pub(crate) fn stat(it: &mut Interpreter, arg: &[u8]) {
                     let mut head = b"213-Status of \"".to_vec();
                     head.extend(shown.iter().filter(|byte| !matches!(byte, b'\r' | b'\n')));
                     head.extend_from_slice(b"\":\r\n");
+                    it.held = Some(Vec::new());
                     it.wait = Wait::Drained(Source::Listing(listing));
                     it.effect(Effect::Raw(head));
                 }

@@ -122,6 +122,8 @@ pub(crate) struct Interpreter {
     transfer: Transfer,
     /// The job that opens an upload's target.
     transfer_job: Option<(JobId, Then)>,
+    /// Replies of a transfer that ended while a STAT listing is on its way: they follow it.
+    held: Option<Vec<Effect>>,
     /// No line is taken any more; the session ends with the transfer.
     quitting: bool,
 }
@@ -159,6 +161,7 @@ impl Interpreter {
             stranger: None,
             transfer: Transfer::Idle,
             transfer_job: None,
+            held: None,
             quitting: false,
         }
     }
@@ -371,6 +374,7 @@ impl Interpreter {
             self.effect(Effect::LogCommand(line));
         }
         self.reply(level, reply);
+        self.effects.extend(self.held.take().into_iter().flatten());
     }
 
     /// `550` with the system's words, or the code that fits the error better.

@@ -362,7 +362,10 @@ impl Interpreter {
     fn end_transfer(&mut self, level: Level, reply: Reply) {
         self.transfer = Transfer::Idle;
         self.transfer_job = None;
-        self.reply(level, reply);
+        match &mut self.held {
+            Some(held) => held.push(Effect::Reply(reply, level)),
+            None => self.reply(level, reply),
+        }
         if matches!(self.wait, Wait::Abort) {
             self.finish(Reply::new(226, "ABOR command successful."));
         }

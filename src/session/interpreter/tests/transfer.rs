@@ -417,8 +417,18 @@ fn a_transfer_can_be_aborted_when_its_user_is_logged_out() {
 fn a_listing_over_the_control_connection_is_not_broken_into() {
     let mut bench = ready();
     bench.say("RETR f");
-    assert_eq!(bench.say("STAT /"), "450 Transfer in progress.");
-    assert_eq!(bench.code("STAT"), 211);
+    assert_eq!(bench.all("STAT /dir").len(), 3);
+    // The transfer ends while the client takes the listing.
+    bench.slow = true;
+    bench.all("STAT /dir");
+    let (id, job) = bench.jobs.pop_front().unwrap();
+    bench.feed(Input::Job(id, job.run()));
+    assert_eq!(bench.jobs.len(), 1);
+    assert!(bench.end(Verdict::Complete, 10).is_empty());
+    let replies = bench.run_jobs();
+    let expected = ["213 End of status.", "226 Transfer complete."];
+    assert_eq!(replies[replies.len() - 2..], expected);
+    assert_eq!(bench.code("NOOP"), 200);
 }
 
 #[test]
