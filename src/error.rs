@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 
 use crate::auth::AuthorizerError;
+use crate::tls::TlsError;
 
 /// An error of [`FtpServer`](crate::FtpServer) and its builder. Its text is one line that says what
 /// to do.
@@ -58,6 +59,12 @@ impl fmt::Display for Error {
 
 impl From<AuthorizerError> for Error {
     fn from(error: AuthorizerError) -> Self {
+        Error::Config(error.to_string())
+    }
+}
+
+impl From<TlsError> for Error {
+    fn from(error: TlsError) -> Self {
         Error::Config(error.to_string())
     }
 }

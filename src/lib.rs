@@ -39,12 +39,14 @@ mod server;
 mod session;
 mod stream;
 mod sys;
+mod tls;
 
 pub use ftpdlib_reactor as reactor;
+pub use rustls;
 
 pub use auth::{
-    Account, AuthFailed, Authorizer, AuthorizerError, Credentials, DummyAuthorizer, Grant,
-    Password, User,
+    Account, AuthFailed, Authorizer, AuthorizerError, ClientCertificate, Credentials,
+    DummyAuthorizer, Grant, Password, User,
 };
 pub use error::Error;
 pub use fs::{
@@ -60,6 +62,7 @@ pub use server::{Builder, FtpServer, ServerHandle};
 pub use session::custom::Command;
 pub use session::handler::{Handler, Session, Verdict};
 pub use session::transferred::Transferred;
+pub use tls::{SessionReuse, Tls, TlsError};
 
 /// The examples of the guides compile.
 #[cfg(doctest)]

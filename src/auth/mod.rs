@@ -4,6 +4,7 @@
 //! account alone. [`DummyAuthorizer`] keeps virtual users in memory.
 
 mod account;
+mod certificate;
 mod dummy;
 
 use std::fmt;
@@ -11,6 +12,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, RwLock};
 
 pub use account::{Account, Grant};
+pub use certificate::ClientCertificate;
 pub use dummy::{AuthorizerError, DummyAuthorizer, User};
 
 /// What a client presents with USER and PASS.
@@ -25,6 +27,8 @@ pub struct Credentials {
     pub peer: SocketAddr,
     /// The server's address on this connection.
     pub local: SocketAddr,
+    /// The client's TLS certificate, checked, if it has shown one.
+    pub certificate: Option<Arc<ClientCertificate>>,
 }
 
 impl Credentials {
@@ -35,7 +39,14 @@ impl Credentials {
             password: Password(password.to_vec()),
             peer,
             local,
+            certificate: None,
         }
+    }
+
+    /// The same, of a client that has shown a certificate.
+    pub fn with_certificate(mut self, certificate: Option<Arc<ClientCertificate>>) -> Self {
+        self.certificate = certificate;
+        self
     }
 }
 

@@ -9,4 +9,5 @@ pub(crate) mod close;
 pub(crate) mod local_time;
 pub(crate) mod owner;
 pub(crate) mod ports;
+pub(crate) mod retry;
 pub(crate) mod sendfile;
