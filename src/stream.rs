@@ -1,7 +1,7 @@
-//! A connection's byte stream, as the control and the data channel use it.
+//! A connection's byte stream, as the control and the data channel use it: plain TCP, or TLS.
 //!
-//! Both read and write through this type, so that another kind of stream changes nothing above it.
 //! All calls are non-blocking and go through mio, which keeps track of readiness on every backend.
+//! Events are edges: read and write until `WouldBlock`, then wait.
 
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
@@ -9,15 +9,19 @@ use std::net::Shutdown;
 use ftpdlib_reactor::{Channel, Context, Interest, TcpStream};
 use socket2::SockRef;
 
+use crate::auth::ClientCertificate;
+use crate::sys::retry::retry;
+use crate::tls::{MAX_WRITE, Tunnel, TunnelWants};
+
 /// Reads at most of bytes that nobody wants.
 const MAX_DISCARDS: u32 = 16;
 
 /// A connection. It is registered with the event loop when it first has to wait.
-#[derive(Debug)]
 pub(crate) struct Stream {
     socket: TcpStream,
     /// What the event loop watches for, once it does.
     watched: Option<Wants>,
+    tunnel: Option<Box<Tunnel>>,
 }
 
 /// What a stream waits for.
@@ -27,6 +31,29 @@ pub(crate) struct Wants {
     pub(crate) write: bool,
 }
 
+/// What the event loop is to watch for: what the session waits for, and what TLS waits for below
+/// it.
+fn interest(session: Wants, tunnel: Option<TunnelWants>) -> Wants {
+    match tunnel {
+        None => session,
+        // Whoever waits, waits for the handshake.
+        Some(TunnelWants {
+            handshake: true,
+            unsent,
+        }) => Wants {
+            read: true,
+            write: unsent,
+        },
+        Some(TunnelWants {
+            handshake: false,
+            unsent,
+        }) => Wants {
+            read: session.read,
+            write: session.write || unsent,
+        },
+    }
+}
+
 impl Stream {
     pub(crate) fn new(socket: TcpStream, tcp_no_delay: bool) -> Stream {
         // A connection that died already says so at its first read or write.
@@ -34,12 +61,69 @@ impl Stream {
         Stream {
             socket,
             watched: None,
+            tunnel: None,
+        }
+    }
+
+    /// For a socket that the event loop watches already, for it to become connected.
+    pub(crate) fn connected(socket: TcpStream, tcp_no_delay: bool) -> Stream {
+        let watched = Some(Wants {
+            read: false,
+            write: true,
+        });
+        Stream {
+            watched,
+            ..Stream::new(socket, tcp_no_delay)
         }
     }
 
     /// Urgent data stays in the stream (RFC 959, 3.2.3: ABOR comes with a Telnet Synch).
     pub(crate) fn keep_urgent_data_inline(&self) -> io::Result<()> {
         SockRef::from(&self.socket).set_out_of_band_inline(true)
+    }
+
+    /// From here on everything is TLS; the client begins the handshake.
+    pub(crate) fn secure(&mut self, tunnel: Tunnel) {
+        self.tunnel = Some(Box::new(tunnel));
+    }
+
+    pub(crate) fn is_secured(&self) -> bool {
+        self.tunnel.is_some()
+    }
+
+    pub(crate) fn is_handshaking(&self) -> bool {
+        let wants = self.tunnel.as_ref().map(|tunnel| tunnel.wants());
+        wants.is_some_and(|wants| wants.handshake)
+    }
+
+    /// Carries a TLS handshake on; true when there is none to wait for.
+    ///
+    /// # Errors
+    ///
+    /// When it failed, or the connection.
+    pub(crate) fn handshake(&mut self, scratch: &mut [u8]) -> io::Result<bool> {
+        match &mut self.tunnel {
+            Some(tunnel) => tunnel.handshake(&mut self.socket, scratch),
+            None => Ok(true),
+        }
+    }
+
+    /// Whether TLS resumed an earlier session.
+    pub(crate) fn is_resumed(&self) -> bool {
+        self.tunnel
+            .as_ref()
+            .is_some_and(|tunnel| tunnel.is_resumed())
+    }
+
+    pub(crate) fn client_certificate(&self) -> Option<ClientCertificate> {
+        self.tunnel.as_ref()?.client_certificate()
+    }
+
+    /// TLS version and cipher suite, for the log.
+    pub(crate) fn describe(&self) -> String {
+        self.tunnel
+            .as_ref()
+            .map_or_else(|| "clear".to_owned(), |tunnel| tunnel.describe())
     }
 
     /// Asks the event loop for what the stream wants. Registering reports what is ready already,
@@ -50,6 +134,7 @@ impl Stream {
         channel: Channel,
         wants: Wants,
     ) -> io::Result<()> {
+        let wants = interest(wants, self.tunnel.as_ref().map(|tunnel| tunnel.wants()));
         if self.watched == Some(wants) {
             return Ok(());
         }
@@ -70,24 +155,45 @@ impl Stream {
         }
     }
 
-    /// For a socket that the event loop watches already, for it to become connected.
-    pub(crate) fn connected(socket: TcpStream, tcp_no_delay: bool) -> Stream {
-        let watched = Some(Wants {
-            read: false,
-            write: true,
-        });
-        Stream {
-            watched,
-            ..Stream::new(socket, tcp_no_delay)
+    /// Reads to the front of `scratch`, `max` bytes at most; TLS uses the rest of it to work in.
+    ///
+    /// `Ok(0)` is the client's end: with TLS its close_notify, without which the end is an error
+    /// (`UnexpectedEof`).
+    pub(crate) fn read(&mut self, scratch: &mut [u8], max: usize) -> io::Result<usize> {
+        match &mut self.tunnel {
+            Some(tunnel) => tunnel.read(&mut self.socket, scratch, max),
+            None => retry(|| self.socket.read(&mut scratch[..max])),
         }
     }
 
-    pub(crate) fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        retry(|| self.socket.read(buf))
+    /// Takes what can be taken now. With TLS the last of it may wait for [`flush`](Stream::flush).
+    pub(crate) fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        match &mut self.tunnel {
+            Some(tunnel) => tunnel.write(&mut self.socket, buf),
+            None => retry(|| self.socket.write(buf)),
+        }
     }
 
-    pub(crate) fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        retry(|| self.socket.write(buf))
+    /// Sends what was taken and is not sent yet; `WouldBlock` when some is left.
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        match &mut self.tunnel {
+            Some(tunnel) => tunnel.flush(&mut self.socket),
+            None => Ok(()),
+        }
+    }
+
+    /// Bytes that were taken and are not sent yet.
+    pub(crate) fn unsent(&self) -> usize {
+        self.tunnel.as_ref().map_or(0, |tunnel| tunnel.unsent())
+    }
+
+    /// How much [`write`](Stream::write) takes at a time.
+    pub(crate) fn most_to_write(&self) -> usize {
+        if self.is_secured() {
+            MAX_WRITE
+        } else {
+            usize::MAX
+        }
     }
 
     /// Sends from a file without a copy through this process.
@@ -99,33 +205,73 @@ impl Stream {
         count: usize,
     ) -> io::Result<usize> {
         use std::os::fd::AsFd;
+        if self.is_secured() {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
         self.socket
             .try_io(|| crate::sys::sendfile::sendfile(self.socket.as_fd(), file, offset, count))
+    }
+
+    /// Answers the client's close_notify with ours, as far as the socket takes it at once.
+    pub(crate) fn answer_end(&mut self) {
+        if let Some(tunnel) = &mut self.tunnel {
+            // A client that is gone needs none.
+            let _ = tunnel.finish(&mut self.socket);
+        }
+    }
+
+    /// Tells the peer that no more comes, when all is sent.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` when TLS has something left to send; call again.
+    pub(crate) fn finish(&mut self) -> io::Result<()> {
+        if let Some(tunnel) = &mut self.tunnel {
+            tunnel.finish(&mut self.socket)?;
+        }
+        // An error means that the peer is gone, which closing finds out as well.
+        let _ = self.socket.shutdown(Shutdown::Write);
+        Ok(())
     }
 
     /// Takes what has come out of the socket: a close with unread bytes would reset the connection,
     /// and lose what the peer has not taken yet.
     pub(crate) fn discard(&mut self, scratch: &mut [u8]) {
         for _ in 0..MAX_DISCARDS {
-            match self.read(scratch) {
+            match retry(|| self.socket.read(scratch)) {
                 Ok(count) if count > 0 => {}
                 _ => break,
             }
         }
     }
 
-    /// Tells the peer that no more comes.
-    pub(crate) fn finish(&mut self) {
-        // An error means that the peer is gone, which closing finds out as well.
-        let _ = self.socket.shutdown(Shutdown::Write);
+    /// Lets go of buffers, for a connection that will be idle.
+    pub(crate) fn release(&mut self) {
+        if let Some(tunnel) = &mut self.tunnel {
+            tunnel.release();
+        }
     }
 }
 
-fn retry(mut io: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
-    loop {
-        match io() {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            other => return other,
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_tls_waits_for_is_watched_too() {
+        let wants = |read, write| Wants { read, write };
+        let tunnel = |handshake, unsent| Some(TunnelWants { handshake, unsent });
+        for session in [wants(true, false), wants(false, true), wants(true, true)] {
+            assert_eq!(interest(session, None), session);
+            assert_eq!(interest(session, tunnel(false, false)), session);
+            // A client that has to speak first is not asked whether it would listen.
+            assert_eq!(interest(session, tunnel(true, false)), wants(true, false));
+            assert_eq!(interest(session, tunnel(true, true)), wants(true, true));
         }
+        // An answer to a key update waits while a file is received.
+        assert_eq!(
+            interest(wants(true, false), tunnel(false, true)),
+            wants(true, true)
+        );
     }
 }

@@ -90,6 +90,12 @@ impl LineSplitter {
         }
     }
 
+    /// What was pushed and not looked at yet: behind a line that [`next_line`](Self::next_line)
+    /// gave, everything that follows it, as it came.
+    pub fn into_rest(mut self) -> Vec<u8> {
+        self.input.split_off(self.read)
+    }
+
     /// How many bytes are held: of the current line, and of those not looked at yet.
     #[cfg(test)]
     fn buffered(&self) -> usize {

@@ -16,6 +16,7 @@ use crate::session::census::Counted;
 use crate::session::logging::{self, TARGET};
 use crate::session::{Client, Note, Service};
 use crate::stream::Stream;
+use crate::tls::Tls;
 
 const LISTEN: Channel = Channel::new(0);
 const TAG_GRACE: usize = 0;
@@ -53,11 +54,32 @@ impl Acceptor {
         cx.call_every(LOOK, TAG_EMPTY);
     }
 
+    /// Reads the certificates again; sessions that run keep theirs.
+    fn reload(&self) {
+        match self.service.config.tls.as_ref().map(Tls::reload) {
+            Some(Ok(())) => info!(target: TARGET, "TLS certificates reloaded"),
+            Some(Err(error)) => {
+                log::error!(target: TARGET, "TLS certificates kept as they were: {error}");
+            }
+            None => {}
+        }
+    }
+
     fn stop(&self, cx: &mut Context<'_>) {
         let (pid, open) = (std::process::id(), self.service.census.count());
         info!(target: TARGET, ">>> shutting down FTP server, pid={pid}, {open} open socket(s) <<<");
         cx.stop();
     }
+}
+
+#[cfg(unix)]
+fn is_hangup(signal: i32) -> bool {
+    signal == libc::SIGHUP
+}
+
+#[cfg(not(unix))]
+fn is_hangup(_: i32) -> bool {
+    false
 }
 
 /// A client has connected: a session of its own, or a refusal.
@@ -107,7 +129,7 @@ fn refuse(socket: TcpStream, peer: SocketAddr, text: &'static str) {
     let mut stream = Stream::new(socket, true);
     // Whoever does not take it is closed all the same.
     let _ = stream.write(&reply);
-    stream.finish();
+    let _ = stream.finish();
 }
 
 impl Dispatcher for Acceptor {
@@ -138,7 +160,10 @@ impl Dispatcher for Acceptor {
         }
     }
 
-    fn signal(&mut self, cx: &mut Context<'_>, _: i32) {
+    fn signal(&mut self, cx: &mut Context<'_>, signal: i32) {
+        if is_hangup(signal) {
+            return self.reload();
+        }
         if self.accept.is_none() {
             return self.stop(cx);
         }

@@ -18,6 +18,7 @@ use crate::session::custom::Command;
 use crate::session::handler::{Factory, Handler};
 use crate::session::{Config, Pool, Service, Table};
 use crate::sys::local_time;
+use crate::tls::Tls;
 
 /// Sets up an [`FtpServer`]. The defaults are pyftpdlib's; a limit of 0, and a duration of zero,
 /// mean none.
@@ -119,6 +120,13 @@ impl Builder {
     /// The text of the greeting. Default: `ftpdlib VERSION ready.`
     pub fn banner(mut self, text: impl Into<String>) -> Self {
         self.settings.config.banner = text.into();
+        self
+    }
+
+    /// Offers FTPS: FTP over TLS, for control and data connections. Default: clear text only.
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.settings.config.tls = Some(tls);
+        self.settings.table.add_tls();
         self
     }
 

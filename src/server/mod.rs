@@ -56,7 +56,7 @@ impl FtpServer {
     ///
     /// On UNIX, SIGTERM and SIGINT end it ([`Builder::handle_signals`] turns that off): it stops
     /// accepting, lets transfers finish within the [grace](Builder::grace), and returns. A second
-    /// signal ends it at once.
+    /// signal ends it at once. With [TLS](Builder::tls), SIGHUP reads the certificates again.
     ///
     /// # Errors
     ///
@@ -118,6 +118,11 @@ impl FtpServer {
         #[cfg(unix)]
         ignore_signals(&[libc::SIGPIPE, libc::SIGXFSZ]).map_err(Error::system("ignore signals"))?;
         let watched: &[i32] = match signals {
+            // SIGHUP ends a process that has nothing to read again.
+            #[cfg(unix)]
+            true if self.settings.config.tls.is_some() => {
+                &[libc::SIGTERM, libc::SIGINT, libc::SIGHUP]
+            }
             #[cfg(unix)]
             true => &[libc::SIGTERM, libc::SIGINT],
             _ => &[],
@@ -188,6 +193,10 @@ impl Settings {
         debug!(target: TARGET, "banner: {:?}", config.banner);
         debug!(target: TARGET, "max login attempts: {}", config.max_login_attempts);
         let pid = std::process::id();
-        info!(target: TARGET, ">>> starting FTP server on {address}, pid={pid} <<<");
+        let kind = match config.tls {
+            Some(_) => "FTPS (FTP over SSL)",
+            None => "FTP",
+        };
+        info!(target: TARGET, ">>> starting {kind} server on {address}, pid={pid} <<<");
     }
 }

@@ -76,6 +76,7 @@ impl Core {
                     self.inputs.push_back(Input::Connected(Err(error)));
                 }
             },
+            Dtp::Open { stream, .. } if stream.is_handshaking() => self.shake_hands(cx),
             Dtp::Open { .. } => self.pump(cx),
         }
     }
@@ -145,7 +146,8 @@ impl Core {
             slow,
             limit: config.write_limit,
         };
-        let sendfile = config.use_sendfile.then_some(offset);
+        let secured = matches!(&self.dtp, Dtp::Open { stream, .. } if stream.is_secured());
+        let sendfile = (config.use_sendfile && !secured).then_some(offset);
         let flow = Flow::send(source, sendfile, &manner, cx.now());
         self.begin(cx, flow);
     }

@@ -17,7 +17,8 @@ use super::core::{Core, Life, Note};
 use super::handler::{Handler, Session, Verdict};
 use super::interpreter::{Effect, Event, Input, Timer};
 use super::logging;
-use super::slot::{CONTROL, DATA, TAG_DATA, TAG_HANDLER, TAG_IDLE, TAG_REFUSAL};
+use super::secure::Securing;
+use super::slot::{CONTROL, DATA, TAG_DATA, TAG_HANDLER, TAG_HANDSHAKE, TAG_IDLE, TAG_REFUSAL};
 use crate::proto::command;
 use crate::proto::line::Line;
 
@@ -68,6 +69,11 @@ impl Client {
                 Life::Open => {}
                 Life::Leaving => return self.core.take_leave(cx),
                 Life::Closed => return Ok(()),
+            }
+            match self.core.secure_control(cx)? {
+                Securing::No => {}
+                Securing::Done => continue,
+                Securing::Waits => return Ok(()),
             }
             if self.core.awaits_drain || self.core.control.is_clogged() {
                 if !self.core.control.flush(cx)? {
@@ -221,6 +227,7 @@ impl Dispatcher for Client {
             TAG_IDLE if self.core.life != Life::Open => return cx.close(),
             TAG_IDLE => self.core.inputs.push_back(Input::Timer(Timer::Idle)),
             TAG_REFUSAL => self.core.inputs.push_back(Input::Timer(Timer::Refusal)),
+            TAG_HANDSHAKE => self.core.inputs.push_back(Input::Timer(Timer::Handshake)),
             TAG_DATA => self.core.inputs.push_back(Input::Timer(Timer::Data)),
             _ => self.core.data_timer(cx, tag),
         }

@@ -9,11 +9,13 @@ use std::time::Duration;
 use crate::auth::{Authorizer, DummyAuthorizer};
 use crate::proto::calendar::Zone;
 use crate::proto::encoding::Encoding;
+use crate::tls::Tls;
 
 /// What [`Builder`](crate::Builder) sets and every session reads. A duration of zero means never.
 pub(crate) struct Config {
     pub(crate) authorizer: Arc<dyn Authorizer>,
     pub(crate) banner: String,
+    pub(crate) tls: Option<Tls>,
     pub(crate) encoding: Encoding,
     /// Of the times in listings and of MDTM.
     pub(crate) zone: Zone,
@@ -40,6 +42,7 @@ impl Default for Config {
     fn default() -> Self {
         Config {
             authorizer: Arc::new(DummyAuthorizer::new()),
+            tls: None,
             banner: format!("ftpdlib {} ready.", env!("CARGO_PKG_VERSION")),
             encoding: Encoding::Utf8,
             zone: Zone::Utc,

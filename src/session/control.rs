@@ -4,6 +4,7 @@
 //! holds no buffer while neither a line nor a reply is under way.
 
 use std::io;
+use std::mem;
 
 use ftpdlib_reactor::Context;
 
@@ -11,11 +12,14 @@ use super::slot::CONTROL;
 use crate::proto::line::{Line, LineSplitter};
 use crate::proto::reply::Reply;
 use crate::stream::{Stream, Wants};
+use crate::tls::Tunnel;
 
 /// Unsent reply bytes over which no further line is taken.
 const MAX_UNSENT: usize = 16 * 1024;
 /// Bytes read at a time; they are split into lines before more are read.
 const READ: usize = 8 * 1024;
+/// How a TLS handshake begins: the type of its record, and the version's first byte.
+const CLIENT_HELLO: [u8; 2] = [22, 3];
 /// Reads in a turn, then others have theirs: what comes need not hold a line end.
 const READS_PER_TURN: u32 = 16;
 
@@ -84,11 +88,12 @@ impl Control {
                 return Ok(None);
             }
             self.reads -= 1;
-            let buf = &mut scratch[..READ];
-            match self.stream.read(buf) {
+            match self.stream.read(scratch, READ) {
                 Ok(0) => self.at_end = true,
-                Ok(count) => self.lines.push(&buf[..count]),
+                Ok(count) => self.lines.push(&scratch[..count]),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable = false,
+                // Many a client just goes; what it sent before counts all the same.
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => self.at_end = true,
                 Err(error) => return Err(error),
             }
         }
@@ -114,35 +119,80 @@ impl Control {
 
     /// Sends what there is to send; true when nothing is left.
     pub(super) fn flush(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
+        match self.try_flush() {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait_to_write(cx),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn try_flush(&mut self) -> io::Result<()> {
         while self.sent < self.out.len() {
-            match self.stream.write(&self.out[self.sent..]) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(count) => self.sent += count,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    if !self.wants_write {
-                        self.wants_write = true;
-                        self.register(cx)?;
-                    }
-                    return Ok(false);
-                }
-                Err(error) => return Err(error),
+            match self.stream.write(&self.out[self.sent..])? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                count => self.sent += count,
             }
         }
         self.out = Vec::new();
         self.sent = 0;
-        Ok(true)
+        self.stream.flush()?;
+        self.stream.release();
+        Ok(())
+    }
+
+    fn wait_to_write(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
+        self.wants_write = true;
+        self.register(cx)?;
+        Ok(false)
     }
 
     /// Sends what the socket takes at once, of a session that is closed.
     pub(super) fn flush_last(&mut self) {
-        // Whoever does not take it, or is gone, does not get it.
-        let _ = self.stream.write(&self.out[self.sent..]);
+        if self.sent < self.out.len() && !self.is_handshaking() {
+            // Whoever does not take it, or is gone, does not get it.
+            let _ = self.stream.write(&self.out[self.sent..]);
+        }
     }
 
-    /// Takes leave: what the client sent and nobody will read is taken out of the socket, for a
-    /// close with unread bytes would reset the connection and lose the last reply.
-    pub(super) fn finish(&mut self, scratch: &mut [u8]) {
-        self.stream.finish();
-        self.stream.discard(scratch);
+    /// Takes leave, when everything is sent; true when that is done. What the client sent and
+    /// nobody will read is taken out of the socket, for a close with unread bytes would reset the
+    /// connection and lose the last reply.
+    pub(super) fn finish(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
+        match self.stream.finish() {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait_to_write(cx),
+            result => {
+                result?;
+                self.stream.discard(cx.scratch());
+                Ok(true)
+            }
+        }
+    }
+
+    /// From here on the connection is TLS. What the client had sent in clear behind its AUTH is
+    /// dropped, for whoever is on the way could have added it; unless it is the beginning of the
+    /// handshake, which a client may send without waiting for the reply.
+    pub(super) fn secure(&mut self, mut tunnel: Tunnel) {
+        let rest = mem::take(&mut self.lines).into_rest();
+        if rest.starts_with(&CLIENT_HELLO) {
+            tunnel.begin_with(rest);
+        }
+        self.stream.secure(tunnel);
+        self.readable = true;
+    }
+
+    pub(super) fn is_handshaking(&self) -> bool {
+        self.stream.is_handshaking()
+    }
+
+    /// Carries the TLS handshake on; true when it is done.
+    pub(super) fn handshake(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
+        let done = self.stream.handshake(cx.scratch())?;
+        self.register(cx)?;
+        Ok(done)
+    }
+
+    /// The connection itself, for questions about it.
+    pub(super) fn stream(&self) -> &Stream {
+        &self.stream
     }
 }

@@ -19,10 +19,11 @@ use super::dtp::Dtp;
 use super::interpreter::{Effect, Input, Interpreter, Timer};
 use super::job::{Job, JobId, Outcome};
 use super::logging;
-use super::slot::{CONTROL, OWN_TIMERS, TAG_DATA, TAG_IDLE, TAG_REFUSAL};
+use super::slot::{CONTROL, OWN_TIMERS, TAG_DATA, TAG_HANDSHAKE, TAG_IDLE, TAG_REFUSAL};
 use crate::proto::escape::Escaped;
 use crate::proto::reply::Reply;
 use crate::stream::Stream;
+use crate::tls::TlsSession;
 
 /// How long a client that is sent away has to take its last reply.
 const FAREWELL: Duration = Duration::from_secs(10);
@@ -51,6 +52,10 @@ pub(crate) struct Core {
     pub(super) life: Life,
     /// The interpreter wants to know when the client has taken everything.
     pub(super) awaits_drain: bool,
+    /// TLS begins on the control connection when its replies are sent.
+    pub(super) starts_tls: bool,
+    /// What the session's connections use since TLS began.
+    pub(super) tls: Option<Box<TlsSession>>,
     _counted: Counted,
 }
 
@@ -88,6 +93,8 @@ impl Core {
             flow_number: 0,
             life: Life::Open,
             awaits_drain: false,
+            starts_tls: false,
+            tls: None,
             _counted: counted,
         })
     }
@@ -133,8 +140,8 @@ impl Core {
     }
 
     pub(super) fn take_leave(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        if self.control.flush(cx)? {
-            self.control.finish(cx.scratch());
+        // Nothing can be said in the middle of a handshake.
+        if self.control.is_handshaking() || self.control.flush(cx)? && self.control.finish(cx)? {
             cx.close();
         }
         Ok(())
@@ -153,6 +160,7 @@ impl Core {
             Effect::SetTimer(Timer::Idle, delay) => self.arm(cx, TAG_IDLE, delay),
             Effect::SetTimer(Timer::Refusal, delay) => self.arm(cx, TAG_REFUSAL, delay),
             Effect::SetTimer(Timer::Data, delay) => self.arm(cx, TAG_DATA, delay),
+            Effect::SetTimer(Timer::Handshake, delay) => self.arm(cx, TAG_HANDSHAKE, delay),
             Effect::Log(level, message) => self.log(level, &message),
             Effect::LogOf { username, line } => {
                 logging::line(Level::Info, self.interpreter.peer(), &username, &line);
@@ -163,6 +171,9 @@ impl Core {
             }
             Effect::LogCommand(_) => {}
             Effect::Close => self.close_when_done(cx),
+            Effect::Disconnect => self.close(cx),
+            Effect::StartTls => self.starts_tls = true,
+            Effect::ProtectData => self.protect_data(cx),
             Effect::Listen => self.listen(cx),
             Effect::Connect(addr) => self.connect(cx, addr),
             Effect::CloseData => self.dtp = Dtp::Idle,

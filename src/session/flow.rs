@@ -178,14 +178,14 @@ impl Flow {
                 .throttle
                 .as_ref()
                 .map_or(budget, |throttle| throttle.chunk().min(budget));
-            let before = self.progress;
+            let (before, queued) = (self.progress, stream.unsent());
             let turn = match self.side {
                 Side::Send { .. } => self.send_some(stream, scratch, chunk),
                 Side::Receive { .. } => self.receive_some(stream, scratch, chunk),
             };
             let sent = (self.progress.sent - before.sent) as usize;
             let moved = sent + (self.progress.received - before.received) as usize;
-            if moved > 0 {
+            if moved > 0 || stream.unsent() < queued {
                 self.moved = now;
                 budget = budget.saturating_sub(moved);
             }
@@ -219,6 +219,11 @@ impl Flow {
         else {
             return None;
         };
+        // What TLS has encrypted goes first, so that a client that stalls costs no more than that.
+        if let Err(error) = stream.flush() {
+            return Some(interrupted(&error));
+        }
+        let max = max.min(stream.most_to_write());
         if *sent < unsent.len() {
             let end = unsent.len().min(*sent + max);
             let count = match stream.write(&unsent[*sent..end]) {
@@ -227,12 +232,18 @@ impl Flow {
             };
             *sent += count;
             self.progress.sent += count as u64;
+            if *sent == unsent.len() && stream.is_secured() {
+                *unsent = Vec::new();
+                *sent = 0;
+            }
             return None;
         }
         unsent.clear();
         *sent = 0;
         if !*more {
-            stream.finish();
+            if let Err(error) = stream.finish() {
+                return Some(interrupted(&error));
+            }
             stream.discard(scratch);
             return Some(Turn::Ended(Verdict::Complete));
         }
@@ -257,8 +268,13 @@ impl Flow {
                         Err(error) => return Some(Turn::Ended(Verdict::File(error))),
                     }
                 }
-                // What the connection does not take is kept, so no more than this is read.
-                let count = match file.read(&mut scratch[..max.min(CHUNK)]) {
+                // What the connection does not take is kept, so no more than this is read; text
+                // may double.
+                let max = match ascii.is_some() && stream.is_secured() {
+                    true => max.min(CHUNK).div_ceil(2),
+                    false => max.min(CHUNK),
+                };
+                let count = match file.read(&mut scratch[..max]) {
                     Ok(count) => count,
                     Err(error) => return Some(Turn::Ended(Verdict::File(error))),
                 };
@@ -312,10 +328,13 @@ impl Flow {
         // What is kept of it meanwhile is bounded.
         let kept = ascii.is_some() || self.slow;
         let chunk = if kept { CHUNK } else { scratch.len() };
-        let count = match stream.read(&mut scratch[..max.min(chunk)]) {
+        let count = match stream.read(scratch, max.min(chunk)) {
             Ok(count) => count,
             Err(error) => return Some(interrupted(&error)),
         };
+        if count == 0 {
+            stream.answer_end();
+        }
         self.progress.received += count as u64;
         let bytes = match ascii {
             None => &scratch[..count],

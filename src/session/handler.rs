@@ -12,7 +12,7 @@ use super::interpreter::not_logged_in;
 use super::logging;
 use super::slot::{CONTROL, TAG_HANDLER};
 use super::transferred::Transferred;
-use crate::auth::{Account, Password};
+use crate::auth::{Account, ClientCertificate, Password};
 use crate::fs::FileSystem;
 use crate::proto::command::CommandLine;
 use crate::proto::path::VirtualPath;
@@ -128,6 +128,17 @@ impl Session<'_> {
     /// The account of the user who is logged in.
     pub fn account(&self) -> Option<&Account> {
         self.core.interpreter.account()
+    }
+
+    /// Whether the control connection is TLS.
+    pub fn is_secured(&self) -> bool {
+        self.core.interpreter.is_secured()
+    }
+
+    /// The client's TLS certificate, checked against [`Tls::client_ca`](crate::Tls::client_ca), if
+    /// it has shown one.
+    pub fn client_certificate(&self) -> Option<&ClientCertificate> {
+        self.core.interpreter.client_certificate()
     }
 
     /// The current directory.

@@ -24,6 +24,7 @@ mod job;
 mod listing;
 pub(crate) mod logging;
 mod pool;
+mod secure;
 mod slot;
 pub(crate) mod transferred;
 

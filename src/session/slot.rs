@@ -12,6 +12,7 @@ pub(crate) const TAG_DATA: usize = 2;
 pub(crate) const TAG_STALL: usize = 3;
 pub(crate) const TAG_PAUSE: usize = 4;
 pub(crate) const TAG_ACCEPT: usize = 5;
-pub(crate) const OWN_TIMERS: usize = 6;
+pub(crate) const TAG_HANDSHAKE: usize = 6;
+pub(crate) const OWN_TIMERS: usize = 7;
 /// The handler's timers, which are told apart by their ids.
 pub(crate) const TAG_HANDLER: usize = OWN_TIMERS;

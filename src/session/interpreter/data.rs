@@ -7,6 +7,7 @@ use std::time::Duration;
 use log::Level;
 
 use super::login;
+use super::secure::{self, Protection};
 use super::transfer::{self, Transfer};
 use super::{Data, Effect, Interpreter, Timer, Wait};
 use crate::proto::addr::{self, Eprt, Epsv};
@@ -163,6 +164,7 @@ pub(super) fn connected(it: &mut Interpreter, result: io::Result<()>) {
 pub(super) fn opened(it: &mut Interpreter) {
     it.data = Data::Open;
     it.effect(Effect::SetTimer(Timer::Data, it.config.data_timeout));
+    secure::data_opened(it);
     transfer::data_opened(it);
 }
 
@@ -233,13 +235,19 @@ fn unavailable(it: &mut Interpreter, reply: Reply) {
 /// Closes what there is; no reply.
 pub(super) fn close(it: &mut Interpreter) {
     it.data = Data::Closed;
+    if std::mem::take(&mut it.security.data) == Protection::Pending {
+        it.effect(Effect::SetTimer(Timer::Handshake, Duration::ZERO));
+    }
     it.stranger = None;
     it.effect(Effect::SetTimer(Timer::Data, Duration::ZERO));
     it.effect(Effect::CloseData);
 }
 
 fn refuse_while_running(it: &mut Interpreter) -> bool {
-    let running = matches!(it.transfer, Transfer::Opening(..) | Transfer::Running(_));
+    let running = matches!(
+        it.transfer,
+        Transfer::Protecting(..) | Transfer::Opening(..) | Transfer::Running(_)
+    );
     if running {
         it.finish(Reply::new(450, "Transfer in progress."));
     }

@@ -81,6 +81,9 @@ pub(crate) fn feat(it: &mut Interpreter, _: &[u8]) {
         it.facts.feat(Facts::available())
     )));
     features.push(Cow::Borrowed("TVFS"));
+    if it.config.tls.is_some() {
+        features.push(Cow::Borrowed("AUTH SSL"));
+    }
     if it.config.encoding == crate::proto::encoding::Encoding::Utf8 {
         features.push(Cow::Borrowed("UTF8"));
     }

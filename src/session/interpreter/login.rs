@@ -14,7 +14,7 @@ use crate::proto::reply::Reply;
 use crate::session::job::{Job, Outcome};
 
 /// The greeting (RFC 959, 5.4).
-pub(super) fn start(it: &mut Interpreter) {
+pub(super) fn greet(it: &mut Interpreter) {
     it.reset_idle();
     it.reply(Level::Debug, Reply::long(220, it.config.banner.clone()));
 }
@@ -39,7 +39,8 @@ pub(crate) fn pass(it: &mut Interpreter, arg: &[u8]) {
         return it.finish(Reply::new(503, "Login with USER first."));
     }
     let password = it.config.encoding.decode(arg);
-    let credentials = Credentials::new(&it.username, &password, it.peer, it.local);
+    let credentials = Credentials::new(&it.username, &password, it.peer, it.local)
+        .with_certificate(it.security.certificate.clone());
     let password = credentials.password.clone();
     let job = Job::Authenticate(Arc::clone(&it.config.authorizer), credentials);
     // From here on, so that a refusal tells nothing by the time the check took.
@@ -140,6 +141,7 @@ fn flush_account(it: &mut Interpreter) {
     it.declared = None;
     it.epsv_all = false;
     it.facts = Default::default();
+    it.security.reset();
 }
 
 fn log_out(it: &mut Interpreter) {

@@ -14,6 +14,7 @@ pub(crate) mod files;
 pub(crate) mod info;
 pub(crate) mod login;
 mod path;
+pub(crate) mod secure;
 pub(crate) mod table;
 pub(crate) mod transfer;
 mod vocabulary;
@@ -28,12 +29,14 @@ use std::sync::Arc;
 
 use log::Level;
 
+use self::secure::Security;
+pub(crate) use self::secure::Unprotected;
 use self::table::{Marks, Row, Run, Table};
 use self::transfer::Transfer;
 pub(crate) use self::vocabulary::{Effect, End, Event, Input, Progress, Timer, Verdict};
 use super::config::Config;
 use super::job::{Files, Job, JobId, OpenError, Outcome, Source};
-use crate::auth::{Account, Password};
+use crate::auth::{Account, ClientCertificate, Password};
 use crate::fs::{describe, is_passing};
 use crate::proto::addr::{canonical, canonical_addr};
 use crate::proto::command::{Arg, CommandLine, is_foreign};
@@ -64,6 +67,8 @@ enum Wait {
     Drained(Source),
     /// ABOR, for the transfer's end.
     Abort,
+    /// AUTH, or the beginning of implicit FTPS, for the handshake.
+    Tls,
     /// PASS, for the delay before its refusal.
     Refusal {
         username: String,
@@ -116,6 +121,7 @@ pub(crate) struct Interpreter {
     /// Both, as the transfer command in progress has them.
     taken: (u64, Option<u64>),
 
+    security: Security,
     data: Data,
     /// Who came to the passive socket in the client's stead.
     stranger: Option<Reply>,
@@ -156,6 +162,7 @@ impl Interpreter {
             epsv_all: false,
             facts: Facts::default(),
             declared: None,
+            security: Security::default(),
             taken: (0, None),
             data: Data::Closed,
             stranger: None,
@@ -197,6 +204,14 @@ impl Interpreter {
         self.account.as_ref()
     }
 
+    pub(crate) fn is_secured(&self) -> bool {
+        self.security.control
+    }
+
+    pub(crate) fn client_certificate(&self) -> Option<&ClientCertificate> {
+        self.security.certificate.as_deref()
+    }
+
     pub(crate) fn directory(&self) -> &VirtualPath {
         &self.directory
     }
@@ -214,7 +229,8 @@ impl Interpreter {
     /// Takes what happened.
     pub(crate) fn handle(&mut self, input: Input) {
         match input {
-            Input::Start => login::start(self),
+            Input::Start => secure::start(self),
+            Input::Secured(certificate) => secure::secured(self, certificate),
             Input::Command(command) => self.command(command),
             Input::Refused(command, reply) => {
                 self.reset_idle();
@@ -231,6 +247,7 @@ impl Interpreter {
             Input::Listening(result) => data::listening(self, result),
             Input::Connected(result) => data::connected(self, result),
             Input::DataOpened => data::opened(self),
+            Input::DataProtected(result) => secure::data_protected(self, result),
             Input::DataRejected(peer) => data::rejected(self, peer),
             Input::DataFailed(error) => data::failed(self, &error),
             Input::Ended(end) => transfer::ended(self, end),
@@ -252,6 +269,7 @@ impl Interpreter {
             Timer::Idle => login::idle(self),
             Timer::Refusal => login::refusal_due(self),
             Timer::Data => data::timed_out(self),
+            Timer::Handshake => secure::timed_out(self),
         }
     }
 
@@ -273,6 +291,9 @@ impl Interpreter {
         };
         if let Some((code, text)) = refusal {
             return self.finish(Reply::new(code, text));
+        }
+        if let Some(reply) = secure::refusal(self, &row.name) {
+            return self.finish(reply);
         }
         self.run(row, &command.arg);
     }

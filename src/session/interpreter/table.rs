@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Interpreter, data, files, info, login, transfer};
+use super::{Interpreter, data, files, info, login, secure, transfer};
 use crate::proto::command::{Arg, is_ls_option, strip_ls_options};
 use crate::proto::path::VirtualPath;
 use crate::proto::perm::Perm;
@@ -175,6 +175,18 @@ const ROWS: &[Row] = {
     }
 };
 
+/// Of servers that have a certificate.
+#[rustfmt::skip]
+const TLS_ROWS: &[Row] = {
+    use Run::Plain;
+    rows! {
+    "AUTH" NONE free Required Plain(secure::auth), "Syntax: AUTH <SP> TLS|SSL (set up secure control channel).", feat "AUTH TLS", @logged;
+    "CCC" NONE free None Plain(secure::ccc), "Syntax: CCC (refused; the control channel stays secure).";
+    "PBSZ" NONE free Required Plain(secure::pbsz), "Syntax: PBSZ <SP> 0 (negotiate TLS buffer).", feat "PBSZ";
+    "PROT" NONE free Required Plain(secure::prot), "Syntax: PROT <SP> [C|P] (set up un/secure data channel).", feat "PROT", @logged;
+    }
+};
+
 /// The rows of one server: the built-in ones and the user's.
 #[derive(Clone)]
 pub(crate) struct Table(Arc<Vec<Row>>);
@@ -205,6 +217,13 @@ impl Table {
         &self.0
     }
 
+    /// Adds the commands of FTPS.
+    pub(crate) fn add_tls(&mut self) {
+        for row in TLS_ROWS {
+            self.add(row.clone());
+        }
+    }
+
     /// Adds a row; one of the same name gives way.
     pub(crate) fn add(&mut self, row: Row) {
         let rows = Arc::make_mut(&mut self.0);
@@ -221,7 +240,9 @@ mod tests {
 
     #[test]
     fn rows_are_sorted_and_unique_and_their_help_names_them() {
-        let table = Table::default();
+        let mut table = Table::default();
+        assert!(table.find("AUTH").is_none());
+        table.add_tls();
         assert!(
             table
                 .rows()

@@ -12,6 +12,7 @@ use std::time::Duration;
 use log::Level;
 
 use super::path::split_word;
+use super::secure::{self, Protection};
 use super::{
     Data, Effect, End, Event, Interpreter, Progress, Timer, Verdict, Wait, error_reply,
     not_logged_in, open_error_reply,
@@ -30,6 +31,8 @@ pub(super) enum Transfer {
     Idle,
     /// 150 is out; there is no data connection yet.
     Waiting(Box<Task>, Plan),
+    /// The data connection is open; its TLS handshake is under way.
+    Protecting(Box<Task>, Plan),
     /// Data can flow; the target is being opened.
     Opening(Box<Task>),
     Running(Box<Task>),
@@ -292,7 +295,7 @@ impl Interpreter {
             mode,
             rest: task.rest,
         };
-        if !matches!(self.data, Data::Open) {
+        if !matches!(self.data, Data::Open) || !secure::may_flow(self) {
             return self.launch(task, Plan::Store(fs, work), text);
         }
         self.job(Job::Files(fs, work), move |it, outcome| match outcome {
@@ -326,7 +329,22 @@ impl Interpreter {
         self.transfer = Transfer::Waiting(task, plan);
     }
 
+    /// There is a data connection: begins, once it is as safe as it has to be.
     fn go(&mut self, task: Box<Task>, plan: Plan) {
+        if let Some(reply) = secure::must_not_flow(self) {
+            super::data::close(self);
+            return fail(self, reply);
+        }
+        if self.security.data == Protection::Pending {
+            self.effect(Effect::SetTimer(Timer::Data, Duration::ZERO));
+            secure::await_data(self);
+            self.transfer = Transfer::Protecting(task, plan);
+        } else {
+            self.start(task, plan);
+        }
+    }
+
+    fn start(&mut self, task: Box<Task>, plan: Plan) {
         let Task {
             ascii,
             slow,
@@ -385,6 +403,17 @@ pub(super) fn data_opened(it: &mut Interpreter) {
     }
 }
 
+/// The data connection is TLS: begins what waited for it.
+pub(super) fn data_protected(it: &mut Interpreter) {
+    match std::mem::replace(&mut it.transfer, Transfer::Idle) {
+        Transfer::Protecting(task, plan) => {
+            it.effect(Effect::SetTimer(Timer::Handshake, Duration::ZERO));
+            it.start(task, plan);
+        }
+        other => it.transfer = other,
+    }
+}
+
 fn target_opened(it: &mut Interpreter, outcome: Outcome) {
     let Transfer::Opening(task) = std::mem::replace(&mut it.transfer, Transfer::Idle) else {
         return;
@@ -410,7 +439,7 @@ pub(crate) fn abor(it: &mut Interpreter, _: &[u8]) {
             it.wait = Wait::Abort;
             it.effect(Effect::Abort);
         }
-        Transfer::Waiting(..) | Transfer::Opening(_) => {
+        Transfer::Waiting(..) | Transfer::Protecting(..) | Transfer::Opening(_) => {
             super::data::close(it);
             if let Transfer::Opening(task) = std::mem::replace(&mut it.transfer, Transfer::Idle) {
                 // Its target may have been emptied already.
@@ -441,7 +470,7 @@ pub(super) fn ended(it: &mut Interpreter, end: End) {
     let task = match std::mem::replace(&mut it.transfer, Transfer::Idle) {
         // Its target may have been emptied already.
         Transfer::Running(task) | Transfer::Opening(task) => task,
-        Transfer::Idle | Transfer::Waiting(..) => return,
+        Transfer::Idle | Transfer::Waiting(..) | Transfer::Protecting(..) => return,
     };
     it.data = Data::Closed;
     let bytes = end.progress.sent + end.progress.received;

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use log::Level;
 
-use crate::auth::Password;
+use super::secure::Unprotected;
+use crate::auth::{ClientCertificate, Password};
 use crate::fs::File;
 use crate::proto::command::CommandLine;
 use crate::proto::path::VirtualPath;
@@ -29,6 +30,11 @@ pub(crate) enum Input {
     Connected(io::Result<()>),
     /// The client connected to the passive socket.
     DataOpened,
+    /// Answers [`Effect::StartTls`] when the handshake is done, with the client's certificate if it
+    /// gave one. A handshake that fails ends the session.
+    Secured(Option<ClientCertificate>),
+    /// Answers [`Effect::ProtectData`].
+    DataProtected(Result<(), Unprotected>),
     /// Somebody else did.
     DataRejected(SocketAddr),
     /// Connections cannot be taken from the passive socket any more.
@@ -53,6 +59,10 @@ pub(crate) enum Effect {
     Reply(Reply, Level),
     /// Sends bytes on the control connection, then answers [`Input::Drained`].
     Raw(Vec<u8>),
+    /// Sends what there is, then goes on in TLS; answered by [`Input::Secured`].
+    StartTls,
+    /// Begins TLS on the data connection; answered by [`Input::DataProtected`].
+    ProtectData,
     /// Opens a passive socket.
     Listen,
     /// Connects to the client's data port.
@@ -93,6 +103,8 @@ pub(crate) enum Effect {
     LogCommand(String),
     /// Closes the session when all replies are sent.
     Close,
+    /// Closes it at once.
+    Disconnect,
 }
 
 /// The timers of a session that are the protocol's.
@@ -104,6 +116,8 @@ pub(crate) enum Timer {
     Refusal,
     /// Time for the data connection to come about.
     Data,
+    /// Time for a TLS handshake.
+    Handshake,
 }
 
 /// What the handler is told.

@@ -4,6 +4,7 @@
 mod data;
 mod login;
 mod memory;
+mod secure;
 mod transfer;
 
 use std::collections::VecDeque;
@@ -48,6 +49,9 @@ struct Bench {
     source: Option<Source>,
     sink: Option<Box<dyn File>>,
     data_closed: usize,
+    protects_data: bool,
+    /// The TLS handshake is the test's business.
+    keeps_tls: bool,
     listening: bool,
     closed: bool,
 }
@@ -78,6 +82,8 @@ impl Bench {
             source: None,
             sink: None,
             data_closed: 0,
+            protects_data: false,
+            keeps_tls: false,
             listening: false,
             closed: false,
         }
@@ -188,6 +194,10 @@ impl Bench {
                 };
                 self.inputs.push_back(Input::Connected(result));
             }
+            Effect::StartTls if self.keeps_tls => {}
+            Effect::StartTls => self.inputs.push_back(Input::Secured(None)),
+            Effect::ProtectData => self.protects_data = true,
+            Effect::Disconnect => self.closed = true,
             Effect::CloseData => {
                 self.listening = false;
                 self.data_closed += 1;

@@ -1,0 +1,236 @@
+//! FTP over TLS: AUTH, PBSZ, PROT, CCC (RFC 4217, RFC 2228), and what TLS asks of other commands.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use log::Level;
+
+use super::transfer::{self, Transfer};
+use super::{Data, Effect, Interpreter, Timer, Wait, login};
+use crate::auth::ClientCertificate;
+use crate::proto::reply::Reply;
+use crate::tls::Tls;
+
+/// How far a session is protected.
+#[derive(Default)]
+pub(super) struct Security {
+    /// The control connection is TLS.
+    pub(super) control: bool,
+    pbsz: bool,
+    /// PROT P: data connections to come are TLS.
+    protect: bool,
+    /// Of the data connection that is open.
+    pub(super) data: Protection,
+    pub(super) certificate: Option<Arc<ClientCertificate>>,
+}
+
+/// The protection of a data connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Protection {
+    #[default]
+    Clear,
+    /// The TLS handshake is under way.
+    Pending,
+    Private,
+}
+
+/// Why a data connection could not be protected.
+#[derive(Debug)]
+pub(crate) enum Unprotected {
+    /// The handshake failed, for that reason.
+    Failed(String),
+    /// It did not resume the session of the control connection, which it must.
+    Stranger,
+}
+
+impl Security {
+    /// REIN, and USER while logged in: PBSZ and PROT are forgotten (RFC 4217, 11).
+    pub(super) fn reset(&mut self) {
+        self.pbsz = false;
+        self.protect = false;
+    }
+}
+
+/// Begins a session: with implicit FTPS the handshake comes before the greeting.
+pub(super) fn start(it: &mut Interpreter) {
+    if it.config.tls.as_ref().is_some_and(Tls::is_implicit) {
+        start_tls(it);
+    } else {
+        login::greet(it);
+    }
+}
+
+fn start_tls(it: &mut Interpreter) {
+    it.wait = Wait::Tls;
+    it.effect(Effect::StartTls);
+    set_deadline(it);
+}
+
+fn set_deadline(it: &mut Interpreter) {
+    let deadline = it.config.tls.as_ref().map_or(Duration::ZERO, Tls::deadline);
+    it.effect(Effect::SetTimer(Timer::Handshake, deadline));
+}
+
+/// The control connection is TLS now.
+pub(super) fn secured(it: &mut Interpreter, certificate: Option<ClientCertificate>) {
+    let Wait::Tls = it.wait else { return };
+    it.wait = Wait::Nothing;
+    it.security.control = true;
+    it.security.certificate = certificate.map(Arc::new);
+    it.effect(Effect::SetTimer(Timer::Handshake, Duration::ZERO));
+    if it.config.tls.as_ref().is_some_and(Tls::is_implicit) {
+        login::greet(it);
+    } else {
+        it.reset_idle();
+    }
+}
+
+pub(crate) fn auth(it: &mut Interpreter, arg: &[u8]) {
+    let kind = arg.to_ascii_uppercase();
+    match &kind[..] {
+        _ if it.security.control => it.finish(Reply::new(503, "Already using TLS.")),
+        // TLS finds its version by itself, so all of them are the same.
+        b"TLS" | b"SSL" | b"TLS-C" | b"TLS-P" => {
+            let kind = String::from_utf8_lossy(&kind);
+            it.finish(Reply::new(234, format!("AUTH {kind} successful.")));
+            start_tls(it);
+        }
+        _ => it.finish(Reply::new(
+            502,
+            "Unrecognized encryption type (use TLS or SSL).",
+        )),
+    }
+}
+
+/// There is nothing to choose: TLS has its own sizes.
+pub(crate) fn pbsz(it: &mut Interpreter, _: &[u8]) {
+    if !it.security.control {
+        let text = "PBSZ not allowed on insecure control connection.";
+        return it.finish(Reply::new(503, text));
+    }
+    it.security.pbsz = true;
+    it.finish(Reply::new(200, "PBSZ=0 successful."));
+}
+
+pub(crate) fn prot(it: &mut Interpreter, arg: &[u8]) {
+    if !it.security.control {
+        let text = "PROT not allowed on insecure control connection.";
+        return it.finish(Reply::new(503, text));
+    }
+    if !it.security.pbsz {
+        let text = "You must issue the PBSZ command prior to PROT.";
+        return it.finish(Reply::new(503, text));
+    }
+    let reply = match arg.to_ascii_uppercase().as_slice() {
+        b"C" => {
+            it.security.protect = false;
+            Reply::new(200, "Protection set to Clear")
+        }
+        b"P" => {
+            it.security.protect = true;
+            Reply::new(200, "Protection set to Private")
+        }
+        kind @ (b"S" | b"E") => {
+            let kind = String::from_utf8_lossy(kind);
+            Reply::new(521, format!("PROT {kind} unsupported (use C or P)."))
+        }
+        _ => Reply::new(502, "Unrecognized PROT type (use C or P)."),
+    };
+    it.finish(reply);
+}
+
+/// RFC 4217, 12.3: a server may refuse to go back to clear text, and this one does.
+pub(crate) fn ccc(it: &mut Interpreter, _: &[u8]) {
+    it.finish(if it.security.control {
+        Reply::new(534, "The control connection stays protected.")
+    } else {
+        Reply::new(533, "The control connection is not protected.")
+    });
+}
+
+/// What TLS asks before a command runs.
+pub(super) fn refusal(it: &Interpreter, command: &str) -> Option<Reply> {
+    let tls = it.config.tls.as_ref()?;
+    match command {
+        "USER" | "PASS" if tls.needs_control() && !it.security.control => {
+            Some(Reply::new(550, "SSL/TLS required on the control channel."))
+        }
+        "PASV" | "EPSV" | "PORT" | "EPRT" if tls.needs_data() && !it.security.protect => {
+            Some(Reply::new(550, DATA_REQUIRED))
+        }
+        _ => None,
+    }
+}
+
+const DATA_REQUIRED: &str = "SSL/TLS required on the data channel.";
+
+/// Whether data may go over the connection as it is (RFC 2228: 521).
+pub(super) fn must_not_flow(it: &Interpreter) -> Option<Reply> {
+    let required = it.config.tls.as_ref().is_some_and(Tls::needs_data);
+    let clear = it.security.data == Protection::Clear;
+    (required && clear).then(|| Reply::new(521, DATA_REQUIRED))
+}
+
+/// Whether data may flow at once, as far as TLS is concerned.
+pub(super) fn may_flow(it: &Interpreter) -> bool {
+    it.security.data != Protection::Pending && must_not_flow(it).is_none()
+}
+
+/// A data connection is open; it becomes TLS if PROT said so.
+pub(super) fn data_opened(it: &mut Interpreter) {
+    if it.security.protect {
+        it.security.data = Protection::Pending;
+        it.effect(Effect::ProtectData);
+    } else {
+        it.security.data = Protection::Clear;
+    }
+}
+
+/// A transfer waits for the handshake, which does not take for ever then.
+pub(super) fn await_data(it: &mut Interpreter) {
+    set_deadline(it);
+}
+
+/// The handshake of the data connection has ended.
+pub(super) fn data_protected(it: &mut Interpreter, result: Result<(), Unprotected>) {
+    if it.security.data != Protection::Pending {
+        return;
+    }
+    match result {
+        Ok(()) => {
+            it.security.data = Protection::Private;
+            transfer::data_protected(it);
+        }
+        Err(Unprotected::Failed(why)) => {
+            let text = format!("TLS handshake of the data connection failed: {why}");
+            it.effect(Effect::Log(Level::Info, text));
+            refuse_data(it, "SSL handshake failed.");
+        }
+        Err(Unprotected::Stranger) => {
+            refuse_data(it, "SSL connection failed; session reuse required.");
+        }
+    }
+}
+
+/// RFC 4217, 10.2: the transfer that waits is told, or the next one.
+fn refuse_data(it: &mut Interpreter, text: &'static str) {
+    let reply = Reply::new(522, text);
+    super::data::close(it);
+    if matches!(it.transfer, Transfer::Protecting(..)) {
+        transfer::fail(it, reply);
+    } else {
+        it.data = Data::Failed(reply);
+    }
+}
+
+/// A handshake took too long.
+pub(super) fn timed_out(it: &mut Interpreter) {
+    if let Wait::Tls = it.wait {
+        // In the middle of a handshake there is no way to say anything.
+        let text = "TLS handshake timed out.";
+        it.effect(Effect::Log(Level::Info, text.to_owned()));
+        it.effect(Effect::Disconnect);
+    } else if matches!(it.transfer, Transfer::Protecting(..)) {
+        refuse_data(it, "SSL handshake timed out.");
+    }
+}
