@@ -133,20 +133,55 @@ pub(super) const GROUPS: [Group; 4] = [
         ],
     },
     Group {
-        title: "TLS options (refused: this version has no TLS yet)",
+        title: "TLS options (all of them need --tls)",
         flags: &[
-            switch(
+            switch("", "tls", "offer FTPS (FTP over TLS); needs --certfile"),
+            value(
                 "",
-                "tls",
-                "offer FTPS (FTP over TLS); needs --keyfile and --certfile",
+                "certfile",
+                "PATH",
+                "",
+                "the certificate chain, PEM, the server's own certificate first",
             ),
-            value("", "keyfile", "PATH", "", "the private key, PEM"),
-            value("", "certfile", "PATH", "", "the certificate, PEM"),
+            value(
+                "",
+                "keyfile",
+                "PATH",
+                "",
+                "the private key, PEM, unencrypted (default: it is in the --certfile)",
+            ),
             switch("", "tls-control-required", "refuse to log in without TLS"),
             switch(
                 "",
                 "tls-data-required",
                 "refuse data connections without TLS",
+            ),
+            switch(
+                "",
+                "tls-implicit",
+                "begin with TLS instead of AUTH TLS (usually on port 990)",
+            ),
+            value(
+                "",
+                "tls-session-reuse",
+                "MODE",
+                "off",
+                "require: a data connection must resume the TLS session of its control \
+                 connection, or off",
+            ),
+            value(
+                "",
+                "tls-client-ca",
+                "PATH",
+                "",
+                "ask clients for a certificate and check it against these authorities, PEM; a \
+                 client without one is let in still",
+            ),
+            switch(
+                "",
+                "tls-allow-truncated-uploads",
+                "take an upload for complete that ends without TLS's own end, for clients that \
+                 know no better",
             ),
         ],
     },

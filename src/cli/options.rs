@@ -7,12 +7,12 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ftpdlib::Encoding;
+use ftpdlib::{Encoding, SessionReuse};
 use getopts::Matches;
 
 use super::values::{
-    Rule, address, count, encoding, masquerade, nat_address, password, port_range, seconds, text,
-    user_name, whole,
+    Rule, address, count, encoding, masquerade, nat_address, password, port_range, seconds,
+    session_reuse, text, user_name, whole,
 };
 use super::{Failure, flags, raw_args};
 
@@ -37,6 +37,7 @@ pub(super) struct Options {
     pub(super) masquerade_map: Vec<(IpAddr, Ipv4Addr)>,
     pub(super) range: Option<RangeInclusive<u16>>,
     pub(super) debug: bool,
+    pub(super) tls: Option<TlsOptions>,
     pub(super) max_cons: usize,
     pub(super) max_cons_per_ip: usize,
     pub(super) max_login_attempts: u32,
@@ -54,6 +55,19 @@ pub(super) struct Options {
     pub(super) encoding: Encoding,
     pub(super) use_localtime: bool,
     pub(super) disable_sendfile: bool,
+}
+
+/// What follows `--tls`.
+#[derive(Debug)]
+pub(super) struct TlsOptions {
+    pub(super) certfile: PathBuf,
+    pub(super) keyfile: Option<PathBuf>,
+    pub(super) control_required: bool,
+    pub(super) data_required: bool,
+    pub(super) implicit: bool,
+    pub(super) session_reuse: SessionReuse,
+    pub(super) client_ca: Option<PathBuf>,
+    pub(super) allow_truncated_uploads: bool,
 }
 
 /// Reads the arguments that follow the program's name.
@@ -76,7 +90,6 @@ pub(super) fn parse(args: impl Iterator<Item = OsString>) -> Result<Request, Fai
     if let Some(stray) = given.free.first() {
         return Err(Failure::Usage(format!("stray argument '{stray}'")));
     }
-    refuse_what_is_to_come(&given)?;
     options(&Given(given)).map(|options| Request::Serve(Box::new(options)))
 }
 
@@ -84,21 +97,6 @@ fn lower_first(text: &str) -> String {
     let mut rest = text.chars();
     let first = rest.next().map(|c| c.to_ascii_lowercase());
     first.into_iter().chain(rest).collect()
-}
-
-fn refuse_what_is_to_come(given: &Matches) -> Result<(), Failure> {
-    const TLS: [&str; 5] = [
-        "tls",
-        "keyfile",
-        "certfile",
-        "tls-control-required",
-        "tls-data-required",
-    ];
-    if let Some(flag) = TLS.iter().find(|flag| given.opt_present(flag)) {
-        let message = format!("--{flag}: this version has no TLS yet; it serves plain FTP only");
-        return Err(Failure::Unsupported(message));
-    }
-    Ok(())
 }
 
 fn options(given: &Given) -> Result<Options, Failure> {
@@ -115,6 +113,7 @@ fn options(given: &Given) -> Result<Options, Failure> {
         masquerade_map: given.every("masquerade-map", masquerade)?,
         range: given.value("range", port_range)?,
         debug: given.has("debug"),
+        tls: tls(given)?,
         max_cons: given.need("max-cons", count)?,
         max_cons_per_ip: given.need("max-cons-per-ip", count)?,
         max_login_attempts: given.need("max-login-attempts", count)?,
@@ -133,6 +132,40 @@ fn options(given: &Given) -> Result<Options, Failure> {
         use_localtime: given.has("use-localtime"),
         disable_sendfile: given.has("disable-sendfile"),
     })
+}
+
+/// What FTPS is to be like; the flags of TLS make no sense without `--tls`.
+fn tls(given: &Given) -> Result<Option<TlsOptions>, Failure> {
+    const OTHERS: [&str; 8] = [
+        "certfile",
+        "keyfile",
+        "tls-control-required",
+        "tls-data-required",
+        "tls-implicit",
+        "tls-session-reuse",
+        "tls-client-ca",
+        "tls-allow-truncated-uploads",
+    ];
+    if !given.has("tls") {
+        return match OTHERS.iter().find(|flag| given.has(flag)) {
+            Some(flag) => Err(Failure::Usage(format!("--{flag} needs --tls too"))),
+            None => Ok(None),
+        };
+    }
+    let Some(certfile) = given.path("certfile") else {
+        let message = "--tls needs --certfile, and --keyfile if the key is in another file";
+        return Err(Failure::Usage(message.to_owned()));
+    };
+    Ok(Some(TlsOptions {
+        certfile,
+        keyfile: given.path("keyfile"),
+        control_required: given.has("tls-control-required"),
+        data_required: given.has("tls-data-required"),
+        implicit: given.has("tls-implicit"),
+        session_reuse: given.need("tls-session-reuse", session_reuse)?,
+        client_ca: given.path("tls-client-ca"),
+        allow_truncated_uploads: given.has("tls-allow-truncated-uploads"),
+    }))
 }
 
 fn concurrency(given: &Given) -> Result<(), Failure> {
@@ -199,12 +232,14 @@ impl Given {
             .ok_or_else(|| Failure::Usage(format!("--{flag} needs a value")))
     }
 
-    /// The one value that may hold any bytes.
     fn directory(&self) -> PathBuf {
-        self.0
-            .opt_strs("directory")
-            .pop()
-            .map_or(".".into(), |raw| raw_args::decode(&raw).into())
+        self.path("directory").unwrap_or_else(|| ".".into())
+    }
+
+    /// A path, which may hold any bytes.
+    fn path(&self, flag: &str) -> Option<PathBuf> {
+        let raw = self.0.opt_strs(flag).pop();
+        raw.map(|raw| raw_args::decode(&raw).into())
     }
 }
 
@@ -399,20 +434,38 @@ mod tests {
 
     #[test]
     fn what_this_version_lacks_is_said() {
-        for flag in [
-            "--tls",
-            "--keyfile k",
-            "--certfile c",
-            "--tls-control-required",
-            "--tls-data-required",
-        ] {
-            let (message, status) = refused(flag);
-            assert!(status == 2 && message.contains("no TLS yet"), "{message}");
-        }
         for model in ["multi-thread", "multi-proc", "pre-fork"] {
             let (message, status) = refused(&format!("--concurrency {model} --workers 2"));
             assert!(status == 2 && message.contains("only async"), "{message}");
         }
+    }
+
+    #[test]
+    fn tls_flags_go_with_tls() {
+        let (message, status) = refused("--tls");
+        assert!(status == 2 && message.contains("--certfile"), "{message}");
+        for flag in [
+            "--keyfile k",
+            "--certfile c",
+            "--tls-control-required",
+            "--tls-data-required",
+            "--tls-implicit",
+            "--tls-session-reuse off",
+            "--tls-client-ca a",
+            "--tls-allow-truncated-uploads",
+        ] {
+            let (message, status) = refused(flag);
+            assert!(status == 2 && message.contains("needs --tls"), "{message}");
+        }
+        let (message, _) = refused("--tls --certfile c --tls-session-reuse maybe");
+        assert!(message.contains("off or require"), "{message}");
+        let tls = served("--tls --certfile c").tls.unwrap();
+        assert_eq!((tls.keyfile, tls.session_reuse), (None, SessionReuse::Off));
+        let tls =
+            served("--tls --certfile c --keyfile k --tls-session-reuse require --tls-implicit");
+        let tls = tls.tls.unwrap();
+        assert_eq!(tls.keyfile, Some("k".into()));
+        assert!(tls.implicit && tls.session_reuse == SessionReuse::Require);
     }
 
     #[cfg(unix)]

@@ -4,16 +4,21 @@ use std::fmt::Display;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 
-use ftpdlib::{AuthorizerError, Builder, DummyAuthorizer, Error, FtpServer, Perm};
+use ftpdlib::{AuthorizerError, Builder, DummyAuthorizer, Error, FtpServer, Perm, Tls, TlsError};
 
 use super::Failure;
-use super::options::Options;
+use super::options::{Options, TlsOptions};
 
 /// Serves until a signal ends it.
 pub(super) fn serve(options: &Options) -> Result<(), Failure> {
     let users = Arc::new(users(options).map_err(|error| system("--directory", &error))?);
     let nat = options.nat_address.as_deref().map(ipv4).transpose()?;
-    let build = || builder(options, Arc::clone(&users), nat);
+    let tls = options.tls.as_ref().map(tls).transpose();
+    let tls = tls.map_err(|error| Failure::System(error.to_string()))?;
+    let build = || match &tls {
+        Some(tls) => builder(options, Arc::clone(&users), nat).tls(tls.clone()),
+        None => builder(options, Arc::clone(&users), nat),
+    };
     let server = match &options.interface {
         Some(host) => build().bind(&resolve("--interface", host, options.port)?[..]),
         None => bind_all(options.port, build),
@@ -34,6 +39,19 @@ impl From<Error> for Failure {
 
 fn system(flag: &str, error: &dyn Display) -> Failure {
     Failure::System(format!("{flag}: {error}"))
+}
+
+fn tls(options: &TlsOptions) -> Result<Tls, TlsError> {
+    let tls = Tls::from_pem_files(&options.certfile, options.keyfile.as_ref())?
+        .control_required(options.control_required)
+        .data_required(options.data_required)
+        .implicit(options.implicit)
+        .session_reuse(options.session_reuse)
+        .allow_truncated_uploads(options.allow_truncated_uploads);
+    match &options.client_ca {
+        Some(file) => tls.client_ca(file),
+        None => Ok(tls),
+    }
 }
 
 /// Without `-u` anonymous is the user; with it, an extra one that may only read.

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
-use ftpdlib::Encoding;
+use ftpdlib::{Encoding, SessionReuse};
 
 /// A rule.
 pub(super) type Rule<T> = fn(&str) -> Result<T, String>;
@@ -78,6 +78,14 @@ pub(super) fn port_range(text: &str) -> Result<RangeInclusive<u16>, String> {
 
 pub(super) fn encoding(text: &str) -> Result<Encoding, String> {
     text.parse::<Encoding>().map_err(|error| error.to_string())
+}
+
+pub(super) fn session_reuse(text: &str) -> Result<SessionReuse, String> {
+    match text {
+        "off" => Ok(SessionReuse::Off),
+        "require" => Ok(SessionReuse::Require),
+        _ => Err(format!("'{text}' is not off or require")),
+    }
 }
 
 /// A user name that a client can send, and that is not the one which needs no password.
