@@ -61,16 +61,13 @@ impl Program {
                 }
             }
         });
-        let started = |line: &String| line.contains(">>> starting FTP server on ");
+        let started = |line: &String| line.contains(">>> starting FTP");
         let lines = log.wait_until(|lines| lines.iter().any(started));
         let line = lines
             .iter()
             .find(|line| started(line))
             .expect("just waited for");
-        let rest = line
-            .split(">>> starting FTP server on ")
-            .nth(1)
-            .expect("an address");
+        let rest = line.split_once(" server on ").expect("an address").1;
         let addr = rest
             .split(", pid=")
             .next()

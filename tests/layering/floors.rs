@@ -65,28 +65,36 @@ const FLOORS: &[Floor] = &[
         not: NETWORK,
     },
     Floor {
+        part: "src/tls/",
+        may: &["auth", "sys"],
+        not: NETWORK,
+    },
+    Floor {
         part: "src/session/interpreter/",
-        may: &["auth", "fs", "proto", "session"],
+        // Of TLS the settings, which are values.
+        may: &["auth", "fs", "proto", "session", "tls"],
         not: WORLD,
     },
     Floor {
         part: "src/session/",
-        may: &["auth", "fs", "proto", "stream", "sys"],
+        may: &["auth", "fs", "proto", "stream", "sys", "tls"],
         not: LISTENING,
     },
     Floor {
         part: "src/stream.rs",
-        may: &["proto", "sys"],
+        may: &["auth", "proto", "sys", "tls"],
         not: LISTENING,
     },
     Floor {
         part: "src/error.rs",
-        may: &["auth"],
+        may: &["auth", "tls"],
         not: NETWORK,
     },
     Floor {
         part: "src/server/",
-        may: &["auth", "error", "fs", "proto", "session", "stream", "sys"],
+        may: &[
+            "auth", "error", "fs", "proto", "session", "stream", "sys", "tls",
+        ],
         not: &[],
     },
 ];

@@ -121,9 +121,7 @@ fn wrong_usage_is_status_2_and_one_line() {
 #[test]
 fn what_is_to_come_is_said_so() {
     for args in [
-        &["--tls"][..],
-        &["--tls", "--keyfile", "key.pem", "--certfile", "cert.pem"],
-        &["--concurrency", "multi-thread"],
+        &["--concurrency", "multi-thread"][..],
         &["--concurrency", "multi-proc"],
         &["--concurrency", "pre-fork"],
     ] {
@@ -146,6 +144,9 @@ fn what_the_system_refuses_is_status_1_and_one_line() {
     let said = String::from_utf8(said.stderr).unwrap();
     assert_eq!(said.lines().count(), 1, "{said}");
     assert!(said.contains(&port), "{said}");
+
+    let said = failure(&["-p", "0", "--tls", "--certfile", "/no/such/file"], 1);
+    assert!(said.contains("/no/such/file: cannot read it"), "{said}");
 
     let said = failure(&["-p", "0", "-d", "/no/such/directory"], 1);
     assert!(said.contains("/no/such/directory"), "{said}");
