@@ -231,18 +231,21 @@ const content = Buffer.alloc(1000000, 7);
 })().catch((error) => { console.error(error); process.exit(1); });
 "#;
 
+/// Where `tests/install-clients` puts it.
+const NODE_PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/clients/node_modules");
+
 #[test]
 fn basic_ftp_of_npm() {
     if !has("node") {
         return;
     }
-    // Found where node looks for packages; NODE_PATH is one of the places.
     let there = Command::new("node")
+        .env("NODE_PATH", NODE_PATH)
         .args(["-e", "require('basic-ftp')"])
         .stderr(Stdio::null())
         .status();
     if !there.is_ok_and(|status| status.success()) {
-        return skipped("node has no basic-ftp (npm install basic-ftp, and NODE_PATH)");
+        return skipped("node has no basic-ftp; run tests/install-clients");
     }
     let pki = Pki::new();
     for reuse in [SessionReuse::Off, SessionReuse::Require] {
@@ -250,6 +253,7 @@ fn basic_ftp_of_npm() {
             for version in ["TLSv1.2", "TLSv1.3"] {
                 let server = server(&pki, |tls| tls.session_reuse(reuse).implicit(implicit));
                 let mut node = Command::new("node");
+                node.env("NODE_PATH", NODE_PATH);
                 node.args(["-e", BASIC_FTP, "--", "127.0.0.1"]);
                 node.arg(server.addr().port().to_string());
                 node.arg(pki.path("ca.pem"));
