@@ -15,6 +15,7 @@ pub(crate) mod info;
 pub(crate) mod login;
 mod path;
 pub(crate) mod secure;
+pub(crate) mod service;
 pub(crate) mod table;
 pub(crate) mod transfer;
 mod vocabulary;

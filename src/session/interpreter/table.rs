@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Interpreter, data, files, info, login, secure, transfer};
+use super::{Interpreter, data, files, info, login, secure, service, transfer};
 use crate::proto::command::{Arg, is_ls_option, strip_ls_options};
 use crate::proto::path::VirtualPath;
 use crate::proto::perm::Perm;
@@ -124,8 +124,8 @@ const ROWS: &[Row] = {
     use Run::{Path, Plain, WordPath};
     rows! {
     "ABOR" NONE free None Plain(transfer::abor), "Syntax: ABOR (abort transfer).";
-    "ALLO" NONE auth Required Plain(transfer::allo), "Syntax: ALLO <SP> bytes (declare the size of the next upload).", @keeps;
-    "APPE" APPEND auth Required Path(EXACT, transfer::appe), "Syntax: APPE <SP> file-name (append data to file).", @takes;
+    "ALLO" NONE auth Required Plain(service::allo), "Syntax: ALLO <SP> bytes (declare the size of the next upload).", @keeps;
+    "APPE" APPEND auth Required Path(EXACT, service::appe), "Syntax: APPE <SP> file-name (append data to file).", @takes;
     "CDUP" CWD auth None Path(PARENT, files::cwd), "Syntax: CDUP (go to parent directory).";
     "CLNT" NONE free Optional Plain(info::clnt), "Syntax: CLNT [<SP> client-name] (noop; name the client).", feat "CLNT";
     "CWD" CWD auth Optional Path(CHANGE_TO, files::cwd), "Syntax: CWD [<SP> dir-name] (change working directory).", @logged;
@@ -134,14 +134,14 @@ const ROWS: &[Row] = {
     "EPSV" NONE auth Optional Plain(data::epsv), "Syntax: EPSV [<SP> proto/\"ALL\"] (extended passive mode).", feat "EPSV", @keeps;
     "FEAT" NONE free None Plain(info::feat), "Syntax: FEAT (list all new features supported).";
     "HELP" NONE free Optional Plain(info::help), "Syntax: HELP [<SP> cmd] (show help).";
-    "LIST" LIST auth Optional Path(LS, transfer::list), "Syntax: LIST [<SP> path] (list files).", @takes;
+    "LIST" LIST auth Optional Path(LS, service::list), "Syntax: LIST [<SP> path] (list files).", @takes;
     "MDTM" LIST auth Required Plain(files::mdtm), "Syntax: MDTM <SP> [timeval <SP>] path (file last modification time).", feat "MDTM";
     "MFMT" MTIME auth Required WordPath(files::mfmt), "Syntax: MFMT <SP> timeval <SP> path (set file last modification time).", feat "MFMT", @logged;
     "MKD" MKDIR auth Required Path(EXACT, files::mkd), "Syntax: MKD <SP> path (create directory).", @logged;
-    "MLSD" LIST auth Optional Path(FOLDER, transfer::mlsd), "Syntax: MLSD [<SP> path] (list directory).", @takes;
+    "MLSD" LIST auth Optional Path(FOLDER, service::mlsd), "Syntax: MLSD [<SP> path] (list directory).", @takes;
     "MLST" LIST auth Optional Path(EXACT, files::mlst), "Syntax: MLST [<SP> path] (show information about path).";
     "MODE" NONE auth Required Plain(info::mode), "Syntax: MODE <SP> mode (noop; set data transfer mode).", @keeps;
-    "NLST" LIST auth Optional Path(LS, transfer::nlst), "Syntax: NLST [<SP> path] (list path in a compact form).", @takes;
+    "NLST" LIST auth Optional Path(LS, service::nlst), "Syntax: NLST [<SP> path] (list path in a compact form).", @takes;
     "NOOP" NONE free None Plain(info::noop), "Syntax: NOOP (just do nothing).", @keeps;
     "OPTS" NONE free Required Plain(info::opts), "Syntax: OPTS <SP> cmd [<SP> option] (set option for command).";
     "PASS" NONE free Optional Plain(login::pass), "Syntax: PASS [<SP> password] (set user password).";
@@ -150,8 +150,8 @@ const ROWS: &[Row] = {
     "PWD" NONE auth None Plain(files::pwd), "Syntax: PWD (get current working directory).";
     "QUIT" NONE free None Plain(login::quit), "Syntax: QUIT (quit current session).";
     "REIN" NONE auth None Plain(login::rein), "Syntax: REIN (flush account).", @logged;
-    "REST" NONE auth Required Plain(transfer::rest), "Syntax: REST <SP> offset (set file offset).", feat "REST STREAM", @keeps;
-    "RETR" READ auth Required Path(EXACT, transfer::retr), "Syntax: RETR <SP> file-name (retrieve a file).", @takes;
+    "REST" NONE auth Required Plain(service::rest), "Syntax: REST <SP> offset (set file offset).", feat "REST STREAM", @keeps;
+    "RETR" READ auth Required Path(EXACT, service::retr), "Syntax: RETR <SP> file-name (retrieve a file).", @takes;
     "RMD" DELETE auth Required Path(EXACT, files::rmd), "Syntax: RMD <SP> dir-name (remove directory).", @logged;
     "RNFR" RENAME auth Required Path(EXACT, files::rnfr), "Syntax: RNFR <SP> file-name (rename (source name)).", @logged;
     "RNTO" RENAME auth Required Path(EXACT, files::rnto), "Syntax: RNTO <SP> file-name (rename (destination name)).", @logged;
@@ -161,8 +161,8 @@ const ROWS: &[Row] = {
     "SITE UTIME" MTIME auth Required Plain(files::site_utime), "Syntax: SITE UTIME <SP> timeval path, or path atime mtime ctime UTC.", @logged;
     "SIZE" LIST auth Required Path(EXACT, files::size), "Syntax: SIZE <SP> file-name (get file size).", feat "SIZE";
     "STAT" LIST free Optional Plain(info::stat), "Syntax: STAT [<SP> path name] (server stats [list files]).";
-    "STOR" WRITE auth Required Path(EXACT, transfer::stor), "Syntax: STOR <SP> file-name (store a file).", @takes;
-    "STOU" WRITE auth Optional Plain(transfer::stou), "Syntax: STOU [<SP> name] (store a file with a unique name).", @takes;
+    "STOR" WRITE auth Required Path(EXACT, service::stor), "Syntax: STOR <SP> file-name (store a file).", @takes;
+    "STOU" WRITE auth Optional Plain(service::stou), "Syntax: STOU [<SP> name] (store a file with a unique name).", @takes;
     "STRU" NONE auth Required Plain(info::stru), "Syntax: STRU <SP> type (noop; set file structure).", @keeps;
     "SYST" NONE free None Plain(info::syst), "Syntax: SYST (get operating system type).";
     "TYPE" NONE auth Required Plain(info::type_), "Syntax: TYPE <SP> [A | I] (set transfer type).", @keeps;
