@@ -9,6 +9,9 @@ use rustls::{ClientConfig, ClientConnection, HandshakeKind};
 use crate::common::client::{Reply, connect, parse_229, reset};
 use crate::common::{Client, PASSWORD, USER};
 
+/// The server's name, where a test says no other.
+const NAME: &str = "localhost";
+
 /// A TLS connection over TCP.
 pub(crate) struct Secure {
     pub(crate) tls: ClientConnection,
@@ -18,7 +21,16 @@ pub(crate) struct Secure {
 impl Secure {
     /// Shakes hands.
     pub(crate) fn over(socket: TcpStream, config: &Arc<ClientConfig>) -> io::Result<Secure> {
-        let name = "localhost".try_into().expect("a name");
+        Secure::asking(NAME, socket, config)
+    }
+
+    /// Shakes hands with a server of this name.
+    pub(crate) fn asking(
+        name: &'static str,
+        socket: TcpStream,
+        config: &Arc<ClientConfig>,
+    ) -> io::Result<Secure> {
+        let name = name.try_into().expect("a name");
         let tls = ClientConnection::new(Arc::clone(config), name).expect("a client");
         let mut secure = Secure { tls, socket };
         while secure.tls.is_handshaking() {
@@ -76,6 +88,7 @@ impl Secure {
 pub(crate) struct Ftps {
     pub(crate) control: Secure,
     config: Arc<ClientConfig>,
+    name: &'static str,
     addr: SocketAddr,
     buffer: Vec<u8>,
 }
@@ -109,11 +122,23 @@ impl Ftps {
 
     #[track_caller]
     pub(crate) fn secured(socket: TcpStream, addr: SocketAddr, config: &Arc<ClientConfig>) -> Ftps {
-        let control = Secure::over(socket, config).expect("a handshake");
+        Ftps::asking(NAME, socket, addr, config)
+    }
+
+    /// With a server of this name, on data connections too.
+    #[track_caller]
+    pub(crate) fn asking(
+        name: &'static str,
+        socket: TcpStream,
+        addr: SocketAddr,
+        config: &Arc<ClientConfig>,
+    ) -> Ftps {
+        let control = Secure::asking(name, socket, config).expect("a handshake");
         let config = Arc::clone(config);
         Ftps {
             control,
             config,
+            name,
             addr,
             buffer: Vec::new(),
         }
@@ -226,7 +251,7 @@ impl Ftps {
     pub(crate) fn begin(&mut self, line: &str) -> Secure {
         let data = self.data();
         self.started(line);
-        Secure::over(data, &self.config).expect("a handshake")
+        Secure::asking(self.name, data, &self.config).expect("a handshake")
     }
 
     #[track_caller]

@@ -9,7 +9,7 @@ use crate::common::{TestServer, sample, skipped};
 use crate::server;
 use crate::testing::Pki;
 
-fn has(program: &str) -> bool {
+pub(crate) fn has(program: &str) -> bool {
     let found = Command::new(program)
         .arg("--version")
         .stdout(Stdio::null())
@@ -23,10 +23,12 @@ fn has(program: &str) -> bool {
 }
 
 fn run(command: &mut Command) -> Output {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .expect("the client runs");
+    run_with(command, Stdio::null())
+}
+
+/// Runs a client that must succeed, and that reads `input`.
+pub(crate) fn run_with(command: &mut Command, input: impl Into<Stdio>) -> Output {
+    let output = command.stdin(input).output().expect("the client runs");
     assert!(
         output.status.success(),
         "{command:?}: {}\n{}{}",

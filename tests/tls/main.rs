@@ -11,9 +11,11 @@ mod client;
 mod clients;
 mod control;
 mod data;
+mod ftp_ssl;
 mod program;
 mod reload;
 mod reuse;
+mod sni;
 mod verdicts;
 
 use ftpdlib::Tls;
