@@ -158,12 +158,18 @@ impl Stream {
     /// Reads to the front of `scratch`, `max` bytes at most; TLS uses the rest of it to work in.
     ///
     /// `Ok(0)` is the client's end: with TLS its close_notify, without which the end is an error
-    /// (`UnexpectedEof`).
+    /// (`UnexpectedEof`). `Interrupted` asks to come again in another turn.
     pub(crate) fn read(&mut self, scratch: &mut [u8], max: usize) -> io::Result<usize> {
         match &mut self.tunnel {
             Some(tunnel) => tunnel.read(&mut self.socket, scratch, max),
             None => retry(|| self.socket.read(&mut scratch[..max])),
         }
+    }
+
+    /// Work that reading was since this was last asked, in bytes, where it is more than the bytes
+    /// that came of it tell.
+    pub(crate) fn take_work(&mut self) -> usize {
+        self.tunnel.as_mut().map_or(0, |tunnel| tunnel.take_work())
     }
 
     /// Takes what can be taken now. With TLS the last of it may wait for [`flush`](Stream::flush).

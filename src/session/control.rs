@@ -21,7 +21,7 @@ const READ: usize = 8 * 1024;
 /// How a TLS handshake begins: the type of its record, and the version's first byte.
 const CLIENT_HELLO: [u8; 2] = [22, 3];
 /// Reads in a turn, then others have theirs: what comes need not hold a line end.
-const READS_PER_TURN: u32 = 16;
+const READS_PER_TURN: u32 = 4;
 
 pub(super) struct Control {
     stream: Stream,
@@ -92,6 +92,7 @@ impl Control {
                 Ok(0) => self.at_end = true,
                 Ok(count) => self.lines.push(&scratch[..count]),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable = false,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => self.reads = 0,
                 // Many a client just goes; what it sent before counts all the same.
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => self.at_end = true,
                 Err(error) => return Err(error),
@@ -173,7 +174,7 @@ impl Control {
     /// handshake, which a client may send without waiting for the reply.
     pub(super) fn secure(&mut self, mut tunnel: Tunnel) {
         let rest = mem::take(&mut self.lines).into_rest();
-        if rest.starts_with(&CLIENT_HELLO) {
+        if rest.starts_with(&CLIENT_HELLO) || rest == CLIENT_HELLO[..1] {
             tunnel.begin_with(rest);
         }
         self.stream.secure(tunnel);

@@ -187,8 +187,8 @@ impl Flow {
             let moved = sent + (self.progress.received - before.received) as usize;
             if moved > 0 || stream.unsent() < queued {
                 self.moved = now;
-                budget = budget.saturating_sub(moved);
             }
+            budget = budget.saturating_sub(moved.max(stream.take_work()));
             if let Some(turn) = turn {
                 return turn;
             }
@@ -414,6 +414,7 @@ impl Flow {
 fn interrupted(error: &io::Error) -> Turn {
     match error.kind() {
         io::ErrorKind::WouldBlock => Turn::Blocked,
+        io::ErrorKind::Interrupted => Turn::Again,
         // A reset is never the end of a file.
         _ => Turn::Ended(Verdict::Disconnected),
     }

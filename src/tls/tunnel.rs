@@ -29,6 +29,9 @@ const MAX_INCOMING: usize = 5 * RECORD;
 /// Plaintext that becomes records at a time, and leaves in one write. Twice as much was slower: the
 /// pieces and their records are to stay in the processor's cache.
 pub(crate) const MAX_WRITE: usize = 2 * RECORD;
+/// Reads of the transport that may bring no plaintext before others have their turn. (A client can
+/// send records that hold none without end.)
+const MAX_BARREN: u32 = 2;
 /// The least that reading takes as scratch space.
 const MIN_SCRATCH: usize = 8 * RECORD;
 
@@ -54,6 +57,8 @@ pub(crate) struct Tunnel {
     /// A ticket waits until the client may be expected to read: with the first byte of a download,
     /// or behind the end of an upload.
     held: bool,
+    /// Bytes of ciphertext that were read and nobody has asked for yet.
+    worked: usize,
 }
 
 /// What a tunnel wants of its transport, whatever the session wants.
@@ -84,6 +89,7 @@ impl Tunnel {
             allow_truncated: false,
             renewal: None,
             held: false,
+            worked: 0,
         })
     }
 
@@ -178,7 +184,8 @@ impl Tunnel {
     ///
     /// # Errors
     ///
-    /// `WouldBlock`; `UnexpectedEof` when the connection ends without close_notify.
+    /// `WouldBlock`; `Interrupted` when there was nothing so far, and there may be more at once;
+    /// `UnexpectedEof` when the connection ends without close_notify.
     pub(crate) fn read(
         &mut self,
         io: &mut (impl Read + Write),
@@ -193,7 +200,7 @@ impl Tunnel {
                 _ => {}
             }
         }
-        loop {
+        for _ in 0..MAX_BARREN {
             let count = self.take_plain(&mut scratch[..max]);
             if count > 0 {
                 return Ok(count);
@@ -206,6 +213,15 @@ impl Tunnel {
                 return Ok(count);
             }
         }
+        match self.ended {
+            true => Ok(0),
+            false => Err(io::ErrorKind::Interrupted.into()),
+        }
+    }
+
+    /// Bytes of ciphertext that were read since this was last asked.
+    pub(crate) fn take_work(&mut self) -> usize {
+        mem::take(&mut self.worked)
     }
 
     fn take_plain(&mut self, buf: &mut [u8]) -> usize {
@@ -254,7 +270,10 @@ impl Tunnel {
                     return Ok(0);
                 }
                 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                count => end += count,
+                count => {
+                    end += count;
+                    self.worked += count;
+                }
             }
         }
         let mut out = Opened::front(max);

@@ -93,12 +93,22 @@ pub(crate) fn auth(it: &mut Interpreter, arg: &[u8]) {
         b"TLS" | b"SSL" | b"TLS-C" | b"TLS-P" => {
             let kind = String::from_utf8_lossy(&kind);
             it.finish(Reply::new(234, format!("AUTH {kind} successful.")));
+            forget_clear(it);
             start_tls(it);
         }
         _ => it.finish(Reply::new(
             502,
             "Unrecognized encryption type (use TLS or SSL).",
         )),
+    }
+}
+
+/// What was said in clear may have been said by anybody on the way: it prepares nothing that comes
+/// under TLS.
+fn forget_clear(it: &mut Interpreter) {
+    (it.rest, it.declared, it.rename_from) = (0, None, None);
+    if !it.is_transferring() && !matches!(it.data, Data::Closed) {
+        super::data::close(it);
     }
 }
 
@@ -123,11 +133,11 @@ pub(crate) fn prot(it: &mut Interpreter, arg: &[u8]) {
     }
     let reply = match arg.to_ascii_uppercase().as_slice() {
         b"C" => {
-            it.security.protect = false;
+            protect(it, false);
             Reply::new(200, "Protection set to Clear")
         }
         b"P" => {
-            it.security.protect = true;
+            protect(it, true);
             Reply::new(200, "Protection set to Private")
         }
         kind @ (b"S" | b"E") => {
@@ -137,6 +147,17 @@ pub(crate) fn prot(it: &mut Interpreter, arg: &[u8]) {
         _ => Reply::new(502, "Unrecognized PROT type (use C or P)."),
     };
     it.finish(reply);
+}
+
+/// A data connection is protected or not from its first byte, so one that is open already is of no
+/// use when that changes.
+fn protect(it: &mut Interpreter, protect: bool) {
+    let changed = std::mem::replace(&mut it.security.protect, protect) != protect;
+    if changed && matches!(it.data, Data::Open) && !it.is_transferring() {
+        super::data::close(it);
+        let text = "Data connection was opened before PROT; open another.";
+        it.data = Data::Failed(Reply::new(425, text));
+    }
 }
 
 /// RFC 4217, 12.3: a server may refuse to go back to clear text, and this one does.

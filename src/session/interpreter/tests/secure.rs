@@ -169,3 +169,40 @@ fn rein_forgets_pbsz_and_prot() {
     assert_eq!(bench.code("AUTH TLS"), 503);
     assert_eq!(bench.code("USER user"), 331);
 }
+
+#[test]
+fn a_data_connection_keeps_no_other_protection_than_prot_says() {
+    let mut bench = bench(|tls| tls).and_logged_in();
+    bench.files.file("/f", "data");
+    bench.say("AUTH TLS");
+    bench.say("PBSZ 0");
+    bench.say("PASV");
+    bench.open_data();
+    assert_eq!(bench.code("PROT P"), 200);
+    assert_eq!(
+        bench.say("RETR f"),
+        "425 Data connection was opened before PROT; open another."
+    );
+    assert!(bench.source.is_none());
+    // The same protection again changes nothing, nor does an order that leaves time for it.
+    bench.say("PASV");
+    assert_eq!(bench.code("PROT C"), 200);
+    bench.open_data();
+    assert_eq!(bench.code("PROT C"), 200);
+    assert_eq!(bench.code("RETR f"), 125);
+}
+
+#[test]
+fn what_was_said_in_clear_prepares_nothing_under_tls() {
+    let mut bench = bench(|tls| tls).and_logged_in();
+    bench.files.file("/f", "0123456789");
+    bench.say("REST 5");
+    bench.say("RNFR f");
+    bench.say("PASV");
+    bench.open_data();
+    bench.say("AUTH TLS");
+    assert!(bench.code("RNTO g") == 503);
+    assert_eq!(bench.code("RETR f"), 150);
+    bench.open_data();
+    assert_eq!(bench.sent(), "0123456789");
+}
