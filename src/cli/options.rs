@@ -80,7 +80,7 @@ pub(super) fn parse(args: impl Iterator<Item = OsString>) -> Result<Request, Fai
         .collect::<Result<Vec<_>, _>>()?;
     let given = flags::parser(flags::all())
         .parse(&args)
-        .map_err(|fail| Failure::Usage(lower_first(&fail.to_string())))?;
+        .map_err(|fail| Failure::Usage(wrong_flag(&fail)))?;
     if given.opt_present("help") {
         return Ok(Request::Help);
     }
@@ -93,10 +93,20 @@ pub(super) fn parse(args: impl Iterator<Item = OsString>) -> Result<Request, Fai
     options(&Given(given)).map(|options| Request::Serve(Box::new(options)))
 }
 
-fn lower_first(text: &str) -> String {
-    let mut rest = text.chars();
-    let first = rest.next().map(|c| c.to_ascii_lowercase());
-    first.into_iter().chain(rest).collect()
+/// A wrong flag as it was typed, with its dashes.
+fn wrong_flag(fail: &getopts::Fail) -> String {
+    use getopts::Fail;
+    let dashed = |name: &str| match name.chars().count() {
+        1 => format!("-{name}"),
+        _ => format!("--{name}"),
+    };
+    match fail {
+        Fail::ArgumentMissing(name) => format!("{} needs a value", dashed(name)),
+        Fail::UnrecognizedOption(name) => format!("unrecognized option {}", dashed(name)),
+        Fail::OptionMissing(name) => format!("{} is needed", dashed(name)),
+        Fail::OptionDuplicated(name) => format!("{} is given twice", dashed(name)),
+        Fail::UnexpectedArgument(name) => format!("{} takes no value", dashed(name)),
+    }
 }
 
 fn options(given: &Given) -> Result<Options, Failure> {
@@ -175,7 +185,7 @@ fn concurrency(given: &Given) -> Result<(), Failure> {
         )),
         "async" => Ok(()),
         model @ ("multi-thread" | "multi-proc" | "pre-fork") => Err(Failure::Unsupported(format!(
-            "--concurrency {model}: this version has only async"
+            "--concurrency {model}: this version has only async; leave --concurrency out"
         ))),
         other => Err(Failure::Usage(format!(
             "--concurrency: '{other}' is none of async, multi-thread, multi-proc, pre-fork"
@@ -418,7 +428,7 @@ mod tests {
         assert!(
             refused("--bogus")
                 .0
-                .starts_with("ftpdlib: unrecognized option: 'bogus'")
+                .starts_with("ftpdlib: unrecognized option --bogus")
         );
         assert!(
             refused("-p x")

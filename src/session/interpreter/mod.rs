@@ -136,7 +136,7 @@ pub(crate) struct Interpreter {
 }
 
 impl Interpreter {
-    /// For a client at `peer` that is connected to `local`.
+    /// For a client at `peer`, in canonical form, that is connected to `local`.
     pub(crate) fn new(
         config: Arc<Config>,
         table: Table,
@@ -146,7 +146,7 @@ impl Interpreter {
         Interpreter {
             config,
             table,
-            peer: canonical_addr(peer),
+            peer,
             local: canonical_addr(local),
             effects: VecDeque::new(),
             wait: Wait::Nothing,
@@ -442,7 +442,7 @@ impl Interpreter {
 
     /// An outcome that does not fit its job: the job was lost.
     fn lost(&mut self) {
-        self.finish_at(Level::Error, Reply::new(451, "Internal error."));
+        self.finish_at(Level::Error, internal_error());
     }
 
     fn reset_idle(&mut self) {
@@ -463,6 +463,11 @@ pub(super) fn error_reply(code: u16, error: &io::Error, suffix: &str) -> Reply {
         text.pop();
     }
     Reply::new(code, format!("{text}{suffix}."))
+}
+
+/// The reply where a job was lost.
+fn internal_error() -> Reply {
+    Reply::new(451, "Internal error.")
 }
 
 /// The reply to what needs a login.

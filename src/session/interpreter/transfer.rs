@@ -10,7 +10,7 @@ use log::Level;
 use super::secure::{self, Protection};
 use super::{
     Data, Effect, End, Event, Interpreter, Progress, Timer, Verdict, Wait, error_reply,
-    not_logged_in, open_error_reply,
+    internal_error, not_logged_in, open_error_reply,
 };
 use crate::fs::{File, FileSystem};
 use crate::proto::path::VirtualPath;
@@ -208,7 +208,7 @@ fn target_opened(it: &mut Interpreter, outcome: Outcome) {
     let reply = match outcome {
         Outcome::File(Ok(file)) => return it.go(task, Plan::Receive(file)),
         Outcome::File(Err(error)) => task.refusal(&error),
-        _ => Reply::new(451, "Internal error."),
+        _ => internal_error(),
     };
     super::data::close(it);
     fail(it, reply);
