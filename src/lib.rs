@@ -46,7 +46,7 @@ pub use rustls;
 
 pub use auth::{
     Account, AuthFailed, Authorizer, AuthorizerError, ClientCertificate, Credentials,
-    DummyAuthorizer, Grant, Password, User,
+    DummyAuthorizer, Grant, Limits, Password, User,
 };
 pub use error::Error;
 pub use fs::{

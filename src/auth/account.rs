@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, Weak};
 
+use super::Limits;
 use crate::fs::FileSystem;
 use crate::proto::path::VirtualPath;
 use crate::proto::perm::Perm;
@@ -36,6 +37,7 @@ struct Inner {
     overrides: Vec<Override>,
     login_message: String,
     quit_message: String,
+    limits: Limits,
 }
 
 #[derive(Clone)]
@@ -70,6 +72,7 @@ impl Account {
             overrides: Vec::new(),
             login_message: "Login successful.".to_owned(),
             quit_message: "Goodbye.".to_owned(),
+            limits: Limits::default(),
         }))
     }
 
@@ -88,6 +91,12 @@ impl Account {
     /// Sets the text of the `221` reply to QUIT. Default: `Goodbye.`
     pub fn msg_quit(mut self, text: impl Into<String>) -> Self {
         self.inner().quit_message = text.into();
+        self
+    }
+
+    /// Sets what the user may use over all of his sessions. Default: no limit of his own.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.inner().limits = limits;
         self
     }
 
@@ -131,6 +140,12 @@ impl Account {
     /// The text of the `221` reply to QUIT.
     pub fn quit_message(&self) -> &str {
         &self.0.quit_message
+    }
+
+    /// What he may use over all of his sessions.
+    #[allow(dead_code)]
+    pub(crate) fn his_limits(&self) -> Limits {
+        self.0.limits
     }
 
     /// His files.

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::account::WeakAccount;
-use super::{Account, AuthFailed, Authorizer, Credentials, Password};
+use super::{Account, AuthFailed, Authorizer, Credentials, Limits, Password};
 use crate::fs::LocalFilesystem;
 use crate::proto::path::VirtualPath;
 use crate::proto::perm::Perm;
@@ -152,6 +152,7 @@ pub struct User {
     quit_message: Option<String>,
     overrides: Vec<(VirtualPath, Perm, bool)>,
     slow_files: bool,
+    limits: Limits,
     /// What his sessions of now share, so that each costs neither a descriptor nor a copy.
     shared: Mutex<Shared>,
 }
@@ -177,6 +178,7 @@ impl User {
             quit_message: None,
             overrides: Vec::new(),
             slow_files: false,
+            limits: Limits::default(),
             shared: Mutex::default(),
         })
     }
@@ -205,6 +207,12 @@ impl User {
     /// Default: false.
     pub fn slow_files(&mut self, slow: bool) -> &mut Self {
         self.slow_files = slow;
+        self.changed()
+    }
+
+    /// Sets what he may use over all of his sessions. Default: no limit of his own.
+    pub fn limits(&mut self, limits: Limits) -> &mut Self {
+        self.limits = limits;
         self.changed()
     }
 
@@ -249,7 +257,9 @@ impl User {
     }
 
     fn make_account(&self, filesystem: Arc<LocalFilesystem>) -> Account {
-        let mut account = Account::new(&self.name, filesystem).perm(self.perm);
+        let mut account = Account::new(&self.name, filesystem)
+            .perm(self.perm)
+            .limits(self.limits);
         if let Some(text) = &self.login_message {
             account = account.msg_login(text);
         }

@@ -6,6 +6,7 @@
 mod account;
 mod certificate;
 mod dummy;
+mod limits;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -14,6 +15,7 @@ use std::sync::{Arc, RwLock};
 pub use account::{Account, Grant};
 pub use certificate::ClientCertificate;
 pub use dummy::{AuthorizerError, DummyAuthorizer, User};
+pub use limits::Limits;
 
 /// What a client presents with USER and PASS.
 #[derive(Clone, Debug)]
