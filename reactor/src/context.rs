@@ -225,6 +225,12 @@ impl Context<'_> {
         self.engine.scratch()
     }
 
+    /// Lets go of the memory of [`scratch`](Context::scratch) until it is used again: for a loop with
+    /// nobody else on it.
+    pub fn release_scratch(&mut self) {
+        self.engine.release_scratch();
+    }
+
     /// Lets [`Reactor::run`](crate::Reactor::run) return at the end of this turn.
     pub fn stop(&mut self) {
         self.engine.stopping = true;

@@ -74,6 +74,10 @@ impl Engine {
         &mut self.scratch
     }
 
+    pub(crate) fn release_scratch(&mut self) {
+        self.scratch = Box::default();
+    }
+
     /// Gives the dispatcher a slot. Its `start` comes when the running callback has returned.
     pub(crate) fn spawn(&mut self, dispatcher: Box<dyn Dispatcher>) -> Key {
         let refused = if self.closing_down {

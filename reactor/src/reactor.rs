@@ -12,6 +12,8 @@ use std::time::Duration;
 
 /// How many events one turn takes from the poller; the rest comes in the next one.
 const EVENTS: usize = 1024;
+/// The same of a loop for a few sources.
+const FEW_EVENTS: usize = 16;
 
 /// A loop and the dispatchers that live on it. The crate's first page holds the contract.
 ///
@@ -31,13 +33,27 @@ impl Reactor {
     ///
     /// When the system grants no poller, usually for want of file descriptors.
     pub fn new() -> io::Result<Reactor> {
+        Reactor::with_events(EVENTS)
+    }
+
+    /// A loop for a few sources, such as one that serves one client on a thread of its own: it takes
+    /// less memory.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Reactor::new).
+    pub fn small() -> io::Result<Reactor> {
+        Reactor::with_events(FEW_EVENTS)
+    }
+
+    fn with_events(events: usize) -> io::Result<Reactor> {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKER)?;
         let engine = Engine::new(poll.registry().try_clone()?, Arc::new(Shared::new(waker)));
         Ok(Reactor {
             engine,
             poll,
-            events: Events::with_capacity(EVENTS),
+            events: Events::with_capacity(events),
         })
     }
 
@@ -96,6 +112,19 @@ impl Reactor {
         self.engine.run_timers();
         self.engine.run_posted();
         Ok(())
+    }
+
+    /// Whether somebody has said [`stop`](Handle::stop) since the loop last
+    /// [ran](Reactor::run): for those who turn it themselves.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.engine.stopping
+    }
+
+    /// Whether this dispatcher is there still.
+    #[must_use]
+    pub fn contains(&self, key: Key) -> bool {
+        self.engine.slots.get(key).is_some()
     }
 
     /// How many dispatchers there are.

@@ -143,7 +143,6 @@ impl Account {
     }
 
     /// What he may use over all of his sessions.
-    #[allow(dead_code)]
     pub(crate) fn his_limits(&self) -> Limits {
         self.0.limits
     }

@@ -39,14 +39,9 @@ impl Throttle {
         }
     }
 
-    /// How many bytes to read or write at once so that they flow smoothly: those of 1/8 s, at
-    /// least 512 and at most 256 KiB, and never more than those of a second.
+    /// See [`chunk`].
     pub fn chunk(&self) -> usize {
-        let chunk = match self.limit {
-            0 => LARGEST_CHUNK,
-            limit => (limit / 8).clamp(512, LARGEST_CHUNK).min(limit),
-        };
-        chunk as usize
+        chunk(self.limit)
     }
 
     /// Counts `bytes` just read or written, and says how long to pause before the next ones.
@@ -71,6 +66,34 @@ impl Throttle {
         self.remainder = (scaled % limit) as u64;
         Duration::from_nanos(u64::try_from(scaled / limit).unwrap_or(u64::MAX))
     }
+}
+
+/// How many bytes to read or write at once so that they flow smoothly: those of 1/8 s, at least 512
+/// and at most 256 KiB, and never more than those of a second.
+pub fn chunk(limit: u64) -> usize {
+    let chunk = match limit {
+        0 => LARGEST_CHUNK,
+        limit => (limit / 8).clamp(512, LARGEST_CHUNK).min(limit),
+    };
+    chunk as usize
+}
+
+/// The same for a rate that many share, whose state is a number: until when the bytes so far are
+/// paid for, with `bytes` more of them. All times are nanoseconds of one clock; 0 is for never.
+pub fn paid_until(paid: u64, now: u64, bytes: usize, limit: u64) -> u64 {
+    let start = match paid {
+        0 => now,
+        paid => paid.max(now.saturating_sub(CREDIT.as_nanos() as u64)),
+    };
+    let time = (bytes as u128 * NANOS).div_ceil(u128::from(limit.max(1)));
+    let longest = now.saturating_add(LONGEST.as_nanos() as u64);
+    let time = u64::try_from(time).unwrap_or(u64::MAX);
+    start.saturating_add(time).min(longest)
+}
+
+/// How long to pause until the bytes so far are paid for.
+pub fn pause(paid: u64, now: u64) -> Option<Duration> {
+    Some(Duration::from_nanos(paid.saturating_sub(now))).filter(|&pause| pause >= SHORTEST)
 }
 
 #[cfg(test)]
@@ -183,6 +206,39 @@ mod tests {
         ] {
             assert_eq!(Throttle::new(limit).chunk(), chunk, "{limit}");
         }
+    }
+
+    #[test]
+    fn a_shared_rate_is_kept_by_all_together() {
+        for limit in [1_000, 51_200, 1_000_003, 50_000_000] {
+            // Three flows, each asleep until its own bytes are paid for.
+            let (mut paid, mut moved, end) = (0, 0, 200_000_000_000);
+            let mut due = [1, 1, 1_000_000_000_u64];
+            while let Some(flow) = (0..3)
+                .min_by_key(|&flow| due[flow])
+                .filter(|&f| due[f] < end)
+            {
+                let now = due[flow];
+                paid = paid_until(paid, now, chunk(limit), limit);
+                moved += chunk(limit);
+                due[flow] = now + pause(paid, now).map_or(0, |pause| pause.as_nanos() as u64);
+            }
+            assert_near(moved as f64 / 200.0, limit);
+        }
+    }
+
+    #[test]
+    fn a_shared_rate_survives_absurd_numbers() {
+        for (paid, now) in [(0, 1), (u64::MAX, 1), (1, u64::MAX), (u64::MAX, u64::MAX)] {
+            for bytes in [0, 1, usize::MAX] {
+                for limit in [0, 1, u64::MAX] {
+                    let until = paid_until(paid, now, bytes, limit);
+                    assert!(pause(until, now).is_none_or(|pause| pause <= LONGEST));
+                }
+            }
+        }
+        assert_eq!(pause(5_000_000, 4_500_000), None);
+        assert_eq!(paid_until(1, 10_000_000_000, 0, 9), 9_500_000_000);
     }
 
     #[test]

@@ -9,14 +9,14 @@ use std::{fmt, io};
 use ftpdlib_reactor::{ListenOptions, Listener};
 
 use super::FtpServer;
+use super::settings::Settings;
+use super::workers::Workers;
 use crate::auth::Authorizer;
 use crate::error::Error;
 use crate::proto::calendar::Zone;
 use crate::proto::encoding::Encoding;
-use crate::session::census::Census;
 use crate::session::custom::Command;
-use crate::session::handler::{Factory, Handler};
-use crate::session::{Config, Pool, Service, Table};
+use crate::session::handler::Handler;
 use crate::sys::local_time;
 use crate::tls::Tls;
 
@@ -29,67 +29,10 @@ pub struct Builder {
     backlog: i32,
 }
 
-/// What a server is made of, but its socket.
-pub(super) struct Settings {
-    pub(super) config: Config,
-    table: Table,
-    commands: Vec<Command>,
-    pub(super) handlers: Factory,
-    pub(super) max_cons: usize,
-    pub(super) max_cons_per_ip: usize,
-    pub(super) grace: Duration,
-    pub(super) handle_signals: bool,
-}
-
-/// What the listening socket watches over.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
-    pub(super) max_cons_per_ip: usize,
-    pub(super) grace: Duration,
-}
-
-impl Settings {
-    pub(super) fn into_service(self) -> (Arc<Service>, Limits) {
-        let limits = Limits {
-            max_cons_per_ip: self.max_cons_per_ip,
-            grace: self.grace,
-        };
-        let service = Service {
-            config: Arc::new(self.config),
-            table: self.table,
-            commands: self.commands,
-            handlers: self.handlers,
-            pool: Pool::default(),
-            census: Census::new(self.max_cons),
-        };
-        (Arc::new(service), limits)
-    }
-}
-
-impl fmt::Debug for Settings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settings")
-            .field("banner", &self.config.banner)
-            .field("max_cons", &self.max_cons)
-            .field("max_cons_per_ip", &self.max_cons_per_ip)
-            .finish_non_exhaustive()
-    }
-}
-
 impl Default for Builder {
     fn default() -> Self {
-        let settings = Settings {
-            config: Config::default(),
-            table: Table::default(),
-            commands: Vec::new(),
-            handlers: Arc::new(|_| Box::new(())),
-            max_cons: 512,
-            max_cons_per_ip: 0,
-            grace: Duration::from_secs(10),
-            handle_signals: true,
-        };
         Builder {
-            settings,
+            settings: Settings::default(),
             backlog: 1024,
         }
     }
@@ -151,16 +94,30 @@ impl Builder {
         self
     }
 
+    /// How clients are served: by one thread, or by threads or processes of their own. Default:
+    /// [`Workers::Async`].
+    pub fn workers(mut self, workers: Workers) -> Self {
+        self.settings.workers = workers;
+        self
+    }
+
     /// Connections at most: the listening socket, control and data connections together.
     /// Default: 512.
     pub fn max_cons(mut self, limit: usize) -> Self {
-        self.settings.max_cons = limit;
+        self.settings.bounds.max_cons = limit;
         self
     }
 
     /// Clients from one address at most. Default: no limit.
     pub fn max_cons_per_ip(mut self, limit: usize) -> Self {
-        self.settings.max_cons_per_ip = limit;
+        self.settings.bounds.max_cons_per_ip = limit;
+        self
+    }
+
+    /// Sessions of one user at most; a login over it gets `530`. Everybody who is `anonymous` is one
+    /// user. An account may have a limit of its own ([`Limits`](crate::Limits)). Default: no limit.
+    pub fn max_cons_per_user(mut self, limit: usize) -> Self {
+        self.settings.bounds.max_cons_per_user = limit;
         self
     }
 
@@ -260,10 +217,18 @@ impl Builder {
         self
     }
 
-    /// Whether [`serve_forever`](FtpServer::serve_forever) ends by SIGTERM and SIGINT. A spawned
-    /// server never watches signals. Default: true.
+    /// Whether [`serve_forever`](FtpServer::serve_forever) obeys signals: it ends by SIGTERM and
+    /// SIGINT, and logs a line on each session at SIGUSR1. A spawned server never does. Default:
+    /// true.
     pub fn handle_signals(mut self, handle: bool) -> Self {
         self.settings.handle_signals = handle;
+        self
+    }
+
+    /// Whether systemd is told (`sd_notify`) when the server is ready, reloads, and stops, if the
+    /// environment names its socket (`NOTIFY_SOCKET`). Default: false.
+    pub fn notify_systemd(mut self, notify: bool) -> Self {
+        self.settings.notify_systemd = notify;
         self
     }
 
@@ -328,13 +293,10 @@ impl Builder {
             let text = "passive ports must be a range within 1 to 65535";
             return Err(Error::Config(text.to_owned()));
         }
+        self.settings.workers.check()?;
         let address = listener
             .local_addr()
             .map_err(Error::system("ask for the address"))?;
-        Ok(FtpServer {
-            listener,
-            address,
-            settings: self.settings,
-        })
+        Ok(FtpServer::new(listener, address, self.settings))
     }
 }

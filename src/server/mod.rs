@@ -1,19 +1,52 @@
-//! Floor 3: listening, limits, and the life of a server. It knows nothing of how a command works.
+//! Floor 3: listening, limits, worker models, and the life of a server. It knows nothing of how a
+//! command works.
+//!
+//! ```text
+//!   control ─┐            ┌─ front ─ listening socket, signals
+//!            ├─ heart ────┤                         ┌─ threads
+//!   life ────┘            └─ crew: clients on loop ─┼─ processes ─┬─ children
+//!                                                   └─ prefork ───┘
+//! ```
+//!
+//! [`heart`] is the loop at the top of a server, and of each worker process; a [`Crew`] is one of the
+//! worker models.
 
-mod acceptor;
 mod builder;
+#[cfg(unix)]
+mod children;
+mod control;
+mod front;
+mod heart;
+mod life;
+mod notify;
+#[cfg(unix)]
+mod prefork;
+#[cfg(unix)]
+mod processes;
+#[cfg(unix)]
+mod restarts;
+mod settings;
+mod threads;
+mod workers;
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 
-use ftpdlib_reactor::{Handle, Listener, Reactor, ignore_signals};
-use log::{debug, info};
+use ftpdlib_reactor::{Listener, Reactor, ignore_signals};
 
-use self::acceptor::Acceptor;
 pub use self::builder::Builder;
-use self::builder::Settings;
+pub use self::control::Control;
+use self::control::{Inbox, Outbox, channel};
+use self::front::{Front, Home};
+use self::heart::{Crew, Heart, OnLoop};
+use self::life::Life;
+use self::notify::Notifier;
+use self::settings::Settings;
+use self::threads::{OnThreads, Threads};
+pub use self::workers::Workers;
 use crate::error::Error;
 use crate::session::logging::TARGET;
 
@@ -32,11 +65,12 @@ use crate::session::logging::TARGET;
 /// FtpServer::builder().authorizer(users).bind("127.0.0.1:2121")?.serve_forever()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug)]
 pub struct FtpServer {
     listener: Listener,
     address: SocketAddr,
     settings: Settings,
+    outbox: Outbox,
+    inbox: Inbox,
 }
 
 impl FtpServer {
@@ -45,9 +79,25 @@ impl FtpServer {
         Builder::default()
     }
 
+    fn new(listener: Listener, address: SocketAddr, settings: Settings) -> FtpServer {
+        let (outbox, inbox) = channel();
+        FtpServer {
+            listener,
+            address,
+            settings,
+            outbox,
+            inbox,
+        }
+    }
+
     /// The address it listens on, with the port that the system chose for port 0.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The way to tell it what to do while it serves, from any thread.
+    pub fn control(&self) -> Control {
+        Control(self.outbox.clone())
     }
 
     /// Serves on this thread until the process is told to stop.
@@ -56,19 +106,31 @@ impl FtpServer {
     ///
     /// On UNIX, SIGTERM and SIGINT end it ([`Builder::handle_signals`] turns that off): it stops
     /// accepting, lets transfers finish within the [grace](Builder::grace), and returns. A second
-    /// signal ends it at once. With [TLS](Builder::tls), SIGHUP reads the certificates again.
+    /// signal ends it at once. SIGUSR1 logs a line on each session. With [TLS](Builder::tls), SIGHUP
+    /// reads the certificates again. All of it holds in every [worker model](Workers), for all workers.
     ///
     /// # Errors
     ///
-    /// [`Error::System`] when the event loop cannot be had or fails.
+    /// [`Error::System`] when the event loop cannot be had or fails, or when no worker process stays
+    /// alive.
     pub fn serve_forever(self) -> Result<(), Error> {
-        let mut reactor = Reactor::new().map_err(Error::system("start the event loop"))?;
-        self.settings.log_start(self.address);
+        let reactor = Reactor::new().map_err(Error::system("start the event loop"))?;
+        self.serve_on(reactor)
+    }
+
+    /// The same on a loop that has dispatchers of the program's own, such as a page for those who watch
+    /// the server. They must not be in one another's way: who blocks holds up everybody on the loop.
+    ///
+    /// With another [model](Workers) than [`Workers::Async`] the loop is that of the process that
+    /// begins it all, not those of the workers. When the server ends, so does the loop.
+    ///
+    /// # Errors
+    ///
+    /// As [`serve_forever`](Self::serve_forever).
+    pub fn serve_on(self, mut reactor: Reactor) -> Result<(), Error> {
         let signals = self.settings.handle_signals;
-        self.mount(&mut reactor, signals)?;
-        reactor
-            .run()
-            .map_err(Error::system("go on with the event loop"))
+        let (heart, mut crew) = self.mount(&mut reactor, signals)?;
+        heart.beat(&mut reactor, &mut *crew)
     }
 
     /// Serves on a thread of its own until the handle is dropped: for tests of FTP clients, and for
@@ -79,68 +141,137 @@ impl FtpServer {
     /// [`Error::System`] when the thread or the event loop cannot be had.
     pub fn spawn(self) -> Result<ServerHandle, Error> {
         let (tell, told) = mpsc::channel();
-        let address = self.address;
+        let (address, control) = (self.address, self.control());
         let serve = move || {
-            let mut reactor = match Reactor::new() {
-                Ok(reactor) => reactor,
-                Err(error) => {
-                    let _ = tell.send(Err(Error::system("start the event loop")(error)));
-                    return;
-                }
+            let mounted = Reactor::new()
+                .map_err(Error::system("start the event loop"))
+                .and_then(|mut reactor| {
+                    let mounted = self.mount(&mut reactor, false)?;
+                    Ok((reactor, mounted))
+                });
+            let (mut reactor, (heart, mut crew)) = match mounted {
+                Ok(mounted) => mounted,
+                Err(error) => return drop(tell.send(Err(error))),
             };
-            self.settings.log_start(self.address);
-            let mounted = self.mount(&mut reactor, false).map(|()| reactor.handle());
-            let failed = mounted.is_err();
-            if tell.send(mounted).is_err() || failed {
+            if tell.send(Ok(())).is_err() {
                 return;
             }
-            if let Err(error) = reactor.run() {
-                log::error!(target: TARGET, "the event loop of {address} failed: {error}");
+            if let Err(error) = heart.beat(&mut reactor, &mut *crew) {
+                log::error!(target: TARGET, "the server on {address} failed: {error}");
             }
         };
         let thread = thread::Builder::new()
             .name(format!("ftpdlib-{}", address.port()))
             .spawn(serve)
             .map_err(Error::system("start a thread"))?;
-        let reactor = told.recv().map_err(|_| Error::System {
+        told.recv().map_err(|_| Error::System {
             doing: "start the event loop",
             source: io::Error::other("its thread ended"),
         })??;
         Ok(ServerHandle {
             address,
-            reactor,
+            control,
             thread: Some(thread),
         })
     }
 
-    fn mount(self, reactor: &mut Reactor, signals: bool) -> Result<(), Error> {
+    /// Puts everything in its place on a loop: what is left is to let the heart beat.
+    fn mount(self, reactor: &mut Reactor, signals: bool) -> Result<(Heart, Box<dyn Crew>), Error> {
         // Writing over a limit on file sizes is an error like another, not the end of the process.
         #[cfg(unix)]
         ignore_signals(&[libc::SIGPIPE, libc::SIGXFSZ]).map_err(Error::system("ignore signals"))?;
-        let watched: &[i32] = match signals {
-            // SIGHUP ends a process that has nothing to read again.
-            #[cfg(unix)]
-            true if self.settings.config.tls.is_some() => {
-                &[libc::SIGTERM, libc::SIGINT, libc::SIGHUP]
+        self.settings.log_start(self.address);
+        let workers = self.settings.workers;
+        let life = Life::new(self.settings.grace);
+        let watched = watched(&self.settings, signals);
+        let notifier = match self.settings.notify_systemd {
+            true => Notifier::from_env(),
+            false => Notifier::default(),
+        };
+        let service = self.settings.into_service()?;
+        let front = |home| Front::new(service.clone(), home, self.outbox.clone());
+        let (front, crew): (Front, Box<dyn Crew>) = match workers {
+            Workers::Async => {
+                let front = front(Home::Loop).listening(self.listener, ACCEPTS);
+                (front, Box::new(OnLoop(service.clone())))
+            }
+            Workers::MultiThread => {
+                let threads = Threads::new(reactor.handle());
+                let home = Home::Threads(threads.clone());
+                let front = front(home).listening(self.listener, ACCEPTS);
+                (front, Box::new(OnThreads(threads)))
             }
             #[cfg(unix)]
-            true => &[libc::SIGTERM, libc::SIGINT],
-            _ => &[],
+            Workers::MultiProcess => {
+                let crew = processes::OnProcesses::new(&service, life.grace(), &self.listener)?;
+                // One at a time, or a child would inherit the connections of those behind it.
+                let front = front(Home::Processes).listening(self.listener, 1);
+                (front, Box::new(crew))
+            }
+            #[cfg(unix)]
+            Workers::PreFork(workers) => {
+                let crew = prefork::Workforce::new(&service, life.grace(), self.listener, workers)?;
+                (front(Home::Loop), Box::new(crew))
+            }
+            #[cfg(not(unix))]
+            other => return Err(Error::Config(format!("this system cannot have {other}"))),
         };
-        let acceptor = Acceptor::new(self.listener, self.settings.into_service());
-        let key = reactor.spawn(Box::new(acceptor));
-        if reactor.is_empty() {
+        let key = reactor.spawn(Box::new(front));
+        if !reactor.contains(key) {
             // Why is in the log.
             let source = io::Error::other("it cannot be watched");
             return Err(Error::system("use the listening socket")(source));
         }
-        if !watched.is_empty() {
-            reactor
-                .watch_signals(key, watched)
-                .map_err(Error::system("watch signals"))?;
-        }
-        Ok(())
+        reactor
+            .watch_signals(key, &watched)
+            .map_err(Error::system("watch signals"))?;
+        let heart = Heart {
+            life,
+            inbox: self.inbox,
+            front: Some(key),
+            service,
+            notifier,
+            speaks: true,
+        };
+        Ok((heart, crew))
     }
+}
+
+impl fmt::Debug for FtpServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FtpServer")
+            .field("address", &self.address)
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Connections that are accepted in a turn of the loop.
+const ACCEPTS: usize = 64;
+
+/// The signals that a server watches.
+#[cfg(unix)]
+fn watched(settings: &Settings, obeys: bool) -> Vec<i32> {
+    let mut watched = Vec::new();
+    if obeys {
+        watched.extend([libc::SIGTERM, libc::SIGINT, libc::SIGUSR1]);
+        // SIGHUP ends a process that has nothing to read again.
+        if settings.config.tls.is_some() {
+            watched.push(libc::SIGHUP);
+        }
+    }
+    if matches!(
+        settings.workers,
+        Workers::MultiProcess | Workers::PreFork(_)
+    ) {
+        watched.push(libc::SIGCHLD);
+    }
+    watched
+}
+
+#[cfg(not(unix))]
+fn watched(_: &Settings, _: bool) -> Vec<i32> {
+    Vec::new()
 }
 
 /// A server that runs on its own thread; dropping it stops the server and closes its clients.
@@ -148,7 +279,7 @@ impl FtpServer {
 #[must_use = "dropping it stops the server"]
 pub struct ServerHandle {
     address: SocketAddr,
-    reactor: Handle,
+    control: Control,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -158,13 +289,27 @@ impl ServerHandle {
         self.address
     }
 
-    /// Stops it and closes all its clients; returns when both are done.
-    pub fn close_all(self) {}
-}
+    /// The way to tell the server what to do, from any thread.
+    pub fn control(&self) -> &Control {
+        &self.control
+    }
 
-impl Drop for ServerHandle {
-    fn drop(&mut self) {
-        self.reactor.stop();
+    /// Stops accepting; clients go on. See [`Control::close`].
+    pub fn close(&self) {
+        self.control.close();
+    }
+
+    /// Waits until the server has ended by itself, after [`close`](Self::close) or
+    /// [`Control::drain`].
+    pub fn join(mut self) {
+        self.wait();
+    }
+
+    /// Stops it and closes all its clients; returns when both are done. A callback that blocks on a
+    /// thread of its own is waited for, but no longer than 5 seconds.
+    pub fn close_all(self) {}
+
+    fn wait(&mut self) {
         if let Some(thread) = self.thread.take() {
             // A panic of the thread was reported where it happened.
             let _ = thread.join();
@@ -172,31 +317,9 @@ impl Drop for ServerHandle {
     }
 }
 
-impl Settings {
-    fn log_start(&self, address: SocketAddr) {
-        let config = &self.config;
-        let none_or = |text: Option<String>| text.unwrap_or_else(|| "None".to_owned());
-        info!(target: TARGET, "concurrency model: async");
-        let masquerade = none_or(config.masquerade_address.map(|ip| ip.to_string()));
-        info!(target: TARGET, "masquerade (NAT) address: {masquerade}");
-        let ports = config.passive_ports.as_ref();
-        let ports = none_or(ports.map(|range| format!("{}->{}", range.start(), range.end())));
-        info!(target: TARGET, "passive ports: {ports}");
-        let unlimited = |limit: usize| match limit {
-            0 => "unlimited".to_owned(),
-            limit => limit.to_string(),
-        };
-        debug!(target: TARGET, "use sendfile(2): {}", config.use_sendfile);
-        debug!(target: TARGET, "max connections: {}", unlimited(self.max_cons));
-        debug!(target: TARGET, "max connections per ip: {}", unlimited(self.max_cons_per_ip));
-        debug!(target: TARGET, "timeout: {:?}", config.timeout);
-        debug!(target: TARGET, "banner: {:?}", config.banner);
-        debug!(target: TARGET, "max login attempts: {}", config.max_login_attempts);
-        let pid = std::process::id();
-        let kind = match config.tls {
-            Some(_) => "FTPS (FTP over SSL)",
-            None => "FTP",
-        };
-        info!(target: TARGET, ">>> starting {kind} server on {address}, pid={pid} <<<");
+impl Drop for ServerHandle {
+    fn drop(&mut self) {
+        self.control.close_all();
+        self.wait();
     }
 }

@@ -4,19 +4,19 @@
 use std::io;
 use std::mem;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ftpdlib_reactor::{Context, Interest, TcpStream, connect, finish_connect};
 use log::Level;
 
-use super::census::{Census, Counted};
+use super::census::{Allowance, Counted, Direction};
 use super::core::{Core, Note};
 use super::dtp::{self, Arrival, Dtp};
 use super::flow::{Flow, Manner, Turn};
 use super::interpreter::{End, Input, Progress, Verdict};
 use super::job::{Outcome, Source};
 use super::slot::{DATA, TAG_ACCEPT, TAG_PAUSE, TAG_STALL};
+use crate::auth::Account;
 use crate::fs::File;
 use crate::proto::addr::on_link_of;
 use crate::stream::Stream;
@@ -34,7 +34,7 @@ impl Core {
     }
 
     fn try_listen(&mut self, cx: &mut Context<'_>) -> io::Result<u16> {
-        let counted = count_in(&self.service.census)?;
+        let counted = self.count_in()?;
         let config = &self.service.config;
         let local = self.interpreter.local();
         let listener = dtp::listen(cx, local, config.passive_ports.as_ref(), |level, text| {
@@ -52,7 +52,7 @@ impl Core {
     }
 
     fn try_connect(&mut self, cx: &mut Context<'_>, addr: SocketAddr) -> io::Result<()> {
-        let counted = count_in(&self.service.census)?;
+        let counted = self.count_in()?;
         let local = self.interpreter.local();
         let mut socket = connect(on_link_of(addr, local), Some(local.ip()))?;
         cx.register(&mut socket, DATA, Interest::WRITABLE)?;
@@ -115,7 +115,7 @@ impl Core {
             self.dtp = Dtp::Open {
                 stream,
                 flow: None,
-                _counted: counted,
+                counted,
             };
         }
     }
@@ -127,7 +127,7 @@ impl Core {
             self.dtp = Dtp::Open {
                 stream,
                 flow: None,
-                _counted: counted,
+                counted,
             };
         }
     }
@@ -145,10 +145,11 @@ impl Core {
             ascii,
             slow,
             limit: config.write_limit,
+            allowance: self.allowance(Direction::Sent),
         };
         let secured = matches!(&self.dtp, Dtp::Open { stream, .. } if stream.is_secured());
         let sendfile = (config.use_sendfile && !secured).then_some(offset);
-        let flow = Flow::send(source, sendfile, &manner, cx.now());
+        let flow = Flow::send(source, sendfile, manner, cx.now());
         self.begin(cx, flow);
     }
 
@@ -163,9 +164,25 @@ impl Core {
             ascii,
             slow,
             limit: self.service.config.read_limit,
+            allowance: self.allowance(Direction::Received),
         };
-        let flow = Flow::receive(file, &manner, cx.now());
+        let flow = Flow::receive(file, manner, cx.now());
         self.begin(cx, flow);
+    }
+
+    fn count_in(&self) -> io::Result<Counted> {
+        let limits = self.interpreter.account().map(Account::his_limits);
+        self.interpreter
+            .seat()
+            .connection(limits.unwrap_or_default())
+    }
+
+    /// What the user's transfers in this direction share.
+    fn allowance(&self, direction: Direction) -> Option<Allowance> {
+        match &self.dtp {
+            Dtp::Open { counted, .. } => counted.allowance(direction),
+            _ => None,
+        }
     }
 
     fn begin(&mut self, cx: &mut Context<'_>, new: Flow) {
@@ -292,14 +309,4 @@ impl Core {
             _ => Progress::default(),
         }
     }
-}
-
-/// Counts one more connection in, if the limit allows it.
-fn count_in(census: &Arc<Census>) -> io::Result<Counted> {
-    let counted = census.count_in();
-    if census.is_within_limit() {
-        return Ok(counted);
-    }
-    let text = "Too many connections. Can't open data channel";
-    Err(io::Error::new(io::ErrorKind::QuotaExceeded, text))
 }

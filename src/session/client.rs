@@ -12,7 +12,7 @@ use ftpdlib_reactor::{Channel, Context, Dispatcher, Message, Ready, TcpStream, T
 use log::Level;
 
 use super::Service;
-use super::census::Counted;
+use super::census::Seat;
 use super::core::{Core, Life, Note};
 use super::handler::{Handler, Session, Verdict};
 use super::interpreter::{Effect, Event, Input, Timer};
@@ -41,9 +41,9 @@ impl Client {
         service: Arc<Service>,
         socket: TcpStream,
         peer: SocketAddr,
-        counted: Counted,
+        seat: Seat,
     ) -> io::Result<Client> {
-        let core = Core::new(service, socket, peer, counted)?;
+        let core = Core::new(service, socket, peer, seat)?;
         let handler = (core.service.handlers)(core.interpreter.peer());
         Ok(Client {
             core,
@@ -97,7 +97,7 @@ impl Client {
                     if self.core.control.is_out_of_turn() {
                         cx.again(CONTROL);
                     }
-                    self.core.shrink();
+                    self.core.shrink(cx);
                     return Ok(());
                 }
             }
@@ -242,6 +242,7 @@ impl Dispatcher for Client {
             Note::Job(id, outcome) => self.core.inputs.push_back(Input::Job(id, outcome)),
             Note::Flow(number, outcome) => self.core.flow_job_done(cx, number, outcome),
             Note::Drain => self.core.inputs.push_back(Input::Shutdown),
+            Note::Status => return self.core.log_status(cx.now()),
         }
         self.advance(cx);
     }
@@ -250,7 +251,7 @@ impl Dispatcher for Client {
         let panicked = self.settling;
         if panicked {
             // What was to follow the callback, such as a 226, does not.
-            self.core.shrink();
+            self.core.shrink(cx);
         }
         self.core.abandon(cx.now());
         // What is left is the report of a transfer that was cut off.

@@ -7,13 +7,13 @@ use std::io;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ftpdlib_reactor::{Channel, Context, TcpStream, TimerId};
 use log::Level;
 
 use super::Service;
-use super::census::Counted;
+use super::census::Seat;
 use super::control::Control;
 use super::dtp::Dtp;
 use super::interpreter::{Effect, Input, Interpreter, Timer};
@@ -36,6 +36,8 @@ pub(crate) enum Note {
     Flow(u32, Outcome),
     /// The server stops: end when the transfer has ended.
     Drain,
+    /// Write a line on yourself to the log.
+    Status,
 }
 
 /// All of a session but its handler, which callbacks may use.
@@ -56,7 +58,6 @@ pub(crate) struct Core {
     pub(super) starts_tls: bool,
     /// What the session's connections use since TLS began.
     pub(super) tls: Option<Box<TlsSession>>,
-    _counted: Counted,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -72,7 +73,7 @@ impl Core {
         service: Arc<Service>,
         socket: TcpStream,
         peer: SocketAddr,
-        counted: Counted,
+        seat: Seat,
     ) -> io::Result<Core> {
         let local = socket.local_addr()?;
         let stream = Stream::new(socket, service.config.tcp_no_delay);
@@ -80,6 +81,7 @@ impl Core {
         let interpreter = Interpreter::new(
             Arc::clone(&service.config),
             service.table.clone(),
+            seat,
             peer,
             local,
         );
@@ -95,7 +97,6 @@ impl Core {
             awaits_drain: false,
             starts_tls: false,
             tls: None,
-            _counted: counted,
         })
     }
 
@@ -109,9 +110,31 @@ impl Core {
     }
 
     /// Holds no memory that is not in use, as the session waits for its client.
-    pub(super) fn shrink(&mut self) {
+    pub(super) fn shrink(&mut self, cx: &mut Context<'_>) {
         self.inputs = VecDeque::new();
         self.interpreter.shrink();
+        if self.service.alone && matches!(self.dtp, Dtp::Idle) {
+            cx.release_scratch();
+        }
+    }
+
+    /// What the session is about, for the log.
+    pub(super) fn log_status(&self, now: Instant) {
+        let doing = match self.interpreter.transfer_in_progress() {
+            Some((command, file)) => {
+                let progress = self.progress(now);
+                let bytes = progress.sent + progress.received;
+                let seconds = progress.elapsed.as_secs_f64();
+                let rate = if seconds > 0.0 {
+                    bytes as f64 / seconds
+                } else {
+                    0.0
+                };
+                format!("{command} {file} bytes={bytes} rate={rate:.0} B/s")
+            }
+            None => "idle".to_owned(),
+        };
+        self.log(Level::Info, &format!("status: {doing}"));
     }
 
     /// Queues a reply; it leaves with the others of this turn.

@@ -35,7 +35,7 @@ pub(super) enum Dtp {
     Open {
         stream: Stream,
         flow: Option<Box<Flow>>,
-        _counted: Counted,
+        counted: Counted,
     },
 }
 

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use ftpdlib_reactor::Sleeping;
 
+use super::census::Allowance;
 use super::interpreter::{End, Progress, Verdict};
 use super::job::{Job, Outcome, Source};
 use crate::fs::File;
@@ -43,6 +44,7 @@ pub(super) struct Flow {
     /// The file system is slow: its files are read and written by worker threads.
     slow: bool,
     throttle: Option<Throttle>,
+    allowance: Option<Allowance>,
     progress: Progress,
     started: Instant,
     moved: Instant,
@@ -77,6 +79,8 @@ pub(super) struct Manner {
     pub(super) slow: bool,
     /// Bytes a second; 0 is no limit.
     pub(super) limit: u64,
+    /// What the user's transfers share, if they do.
+    pub(super) allowance: Option<Allowance>,
 }
 
 impl Flow {
@@ -84,10 +88,11 @@ impl Flow {
     pub(super) fn send(
         source: Source,
         sendfile: Option<u64>,
-        manner: &Manner,
+        manner: Manner,
         now: Instant,
     ) -> Flow {
-        let plain = !manner.ascii && !manner.slow && manner.limit == 0;
+        let unlimited = manner.limit == 0 && manner.allowance.is_none();
+        let plain = !manner.ascii && !manner.slow && unlimited;
         let side = Side::Send {
             sendfile: sendfile.filter(|_| plain && has_descriptor(&source)),
             source: Some(source),
@@ -100,7 +105,7 @@ impl Flow {
     }
 
     /// Into a file.
-    pub(super) fn receive(file: Box<dyn File>, manner: &Manner, now: Instant) -> Flow {
+    pub(super) fn receive(file: Box<dyn File>, manner: Manner, now: Instant) -> Flow {
         let ascii = manner.ascii.then(FromNetwork::default);
         Flow::new(
             Side::Receive {
@@ -113,11 +118,12 @@ impl Flow {
         )
     }
 
-    fn new(side: Side, manner: &Manner, now: Instant) -> Flow {
+    fn new(side: Side, manner: Manner, now: Instant) -> Flow {
         Flow {
             side,
             slow: manner.slow,
             throttle: (manner.limit > 0).then(|| Throttle::new(manner.limit)),
+            allowance: manner.allowance,
             progress: Progress::default(),
             started: now,
             moved: now,
@@ -174,10 +180,9 @@ impl Flow {
     pub(super) fn turn(&mut self, stream: &mut Stream, scratch: &mut [u8], now: Instant) -> Turn {
         let mut budget = BUDGET;
         for _ in 0..MAX_CALLS {
-            let chunk = self
-                .throttle
-                .as_ref()
-                .map_or(budget, |throttle| throttle.chunk().min(budget));
+            let chunk = budget
+                .min(self.throttle.as_ref().map_or(budget, Throttle::chunk))
+                .min(self.allowance.as_ref().map_or(budget, Allowance::chunk));
             let (before, queued) = (self.progress, stream.unsent());
             let turn = match self.side {
                 Side::Send { .. } => self.send_some(stream, scratch, chunk),
@@ -192,11 +197,7 @@ impl Flow {
             if let Some(turn) = turn {
                 return turn;
             }
-            let pause = self
-                .throttle
-                .as_mut()
-                .and_then(|throttle| throttle.used(moved, now));
-            if let Some(pause) = pause {
+            if let Some(pause) = self.pause(moved, now) {
                 return Turn::Pause(pause);
             }
             if budget == 0 {
@@ -204,6 +205,14 @@ impl Flow {
             }
         }
         Turn::Again
+    }
+
+    /// How long to pause when so many bytes have moved.
+    fn pause(&mut self, moved: usize, now: Instant) -> Option<Duration> {
+        let own = self.throttle.as_mut();
+        let own = own.and_then(|throttle| throttle.used(moved, now));
+        let shared = self.allowance.as_ref();
+        own.max(shared.and_then(|allowance| allowance.used(moved, now)))
     }
 
     /// One step of a download; `None` to go on.

@@ -48,4 +48,6 @@ pub(crate) struct Service {
     pub(crate) handlers: Factory,
     pub(crate) pool: Pool,
     pub(crate) census: Arc<Census>,
+    /// Each client has a loop of its own, whose memory nobody else uses.
+    pub(crate) alone: bool,
 }

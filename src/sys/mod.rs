@@ -5,9 +5,13 @@
 #[cfg(unix)]
 pub(crate) mod attributes;
 #[cfg(unix)]
+pub(crate) mod clock;
+#[cfg(unix)]
 pub(crate) mod close;
 pub(crate) mod local_time;
 pub(crate) mod owner;
 pub(crate) mod ports;
+pub(crate) mod process;
 pub(crate) mod retry;
 pub(crate) mod sendfile;
+pub(crate) mod shared;

@@ -71,6 +71,11 @@ pub(crate) fn pass(it: &mut Interpreter, arg: &[u8]) {
 
 fn welcome(it: &mut Interpreter, account: Account) {
     it.effect(Effect::SetTimer(Timer::Refusal, Duration::ZERO));
+    if !it.seat.log_in(account.username(), account.his_limits()) {
+        it.username.clear();
+        let text = "Too many connections of this user.";
+        return it.finish_at(Level::Warn, Reply::new(530, text));
+    }
     it.attempted_logins = 0;
     it.directory = account.filesystem().start_directory();
     it.finish(Reply::long(230, account.login_message().to_owned()));
@@ -146,6 +151,7 @@ fn flush_account(it: &mut Interpreter) {
 
 fn log_out(it: &mut Interpreter) {
     if it.account.take().is_some() {
+        it.seat.log_out();
         it.effect(Effect::Event(Event::Logout(it.username.clone())));
     }
 }

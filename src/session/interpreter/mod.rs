@@ -35,6 +35,7 @@ pub(crate) use self::secure::Unprotected;
 use self::table::{Marks, Row, Run, Table};
 use self::transfer::Transfer;
 pub(crate) use self::vocabulary::{Effect, End, Event, Input, Progress, Timer, Verdict};
+use super::census::Seat;
 use super::config::Config;
 use super::job::{Files, Job, JobId, OpenError, Outcome, Source};
 use crate::auth::{Account, ClientCertificate, Password};
@@ -98,6 +99,8 @@ struct Current {
 pub(crate) struct Interpreter {
     config: Arc<Config>,
     table: Table,
+    /// The client's place among all clients.
+    seat: Seat,
     peer: SocketAddr,
     local: SocketAddr,
     effects: VecDeque<Effect>,
@@ -140,12 +143,14 @@ impl Interpreter {
     pub(crate) fn new(
         config: Arc<Config>,
         table: Table,
+        seat: Seat,
         peer: SocketAddr,
         local: SocketAddr,
     ) -> Self {
         Interpreter {
             config,
             table,
+            seat,
             peer,
             local: canonical_addr(local),
             effects: VecDeque::new(),
@@ -195,6 +200,10 @@ impl Interpreter {
 
     pub(crate) fn local(&self) -> SocketAddr {
         self.local
+    }
+
+    pub(crate) fn seat(&self) -> &Seat {
+        &self.seat
     }
 
     pub(crate) fn username(&self) -> &str {

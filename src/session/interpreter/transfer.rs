@@ -347,6 +347,22 @@ impl Interpreter {
     }
 }
 
+impl Interpreter {
+    /// The transfer command whose end is awaited, and its file as the log shows it.
+    pub(crate) fn transfer_in_progress(&self) -> Option<(&'static str, &str)> {
+        match &self.transfer {
+            Transfer::Idle => None,
+            Transfer::Waiting(task, _)
+            | Transfer::Protecting(task, _)
+            | Transfer::Opening(task)
+            | Transfer::Running(task) => {
+                let file = task.file.as_ref().map_or("", |file| &file.shown);
+                Some((task.command, file))
+            }
+        }
+    }
+}
+
 /// For status texts.
 pub(super) fn type_name(it: &Interpreter) -> &'static str {
     if it.ascii { "ASCII" } else { "Binary" }

@@ -17,6 +17,7 @@ use super::*;
 use crate::auth::{AuthFailed, Authorizer, Credentials};
 use crate::fs::{File, FileSystem};
 use crate::proto::command;
+use crate::session::census::{Bounds, Census};
 
 /// Takes `user` with `12345`.
 struct OneUser {
@@ -70,8 +71,10 @@ impl Bench {
         config.authorizer = Arc::new(OneUser { account });
         let peer = "127.0.0.1:40000".parse().unwrap();
         let local = "127.0.0.1:21".parse().unwrap();
+        let census = Census::new(Bounds::default(), 1).unwrap();
+        let seat = census.admit("127.0.0.1".parse().unwrap()).unwrap();
         Bench {
-            it: Interpreter::new(Arc::new(config), Table::default(), peer, local),
+            it: Interpreter::new(Arc::new(config), Table::default(), seat, peer, local),
             files,
             inputs: VecDeque::new(),
             replies: Vec::new(),

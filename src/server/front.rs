@@ -1,0 +1,193 @@
+//! The server's front on an event loop: takes clients in and sends away those over a limit, catches
+//! signals, and notices when the process that a worker belongs to is gone.
+
+use std::io::{self, Read};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use ftpdlib_reactor::{
+    AcceptLoop, Channel, Context, Dispatcher, Interest, Listener, Message, Ready, TcpStream,
+    TimerId,
+};
+use log::{Level, error};
+
+use super::control::{Arrival, Event, Outbox};
+use super::threads::Threads;
+use crate::proto::addr::canonical_addr;
+use crate::proto::reply::Reply;
+use crate::session::census::Full;
+use crate::session::logging::{self, TARGET};
+use crate::session::{Client, Service};
+use crate::stream::Stream;
+
+const LISTEN: Channel = Channel::new(0);
+const LIFELINE: Channel = Channel::new(1);
+
+/// To a client whom there is no thread or process for.
+pub(super) const UNAVAILABLE: &str = "Service temporarily unavailable.";
+
+/// Where the clients live that come to a front.
+pub(super) enum Home {
+    /// On its own loop.
+    Loop,
+    /// Each on a thread of his own.
+    Threads(Arc<Threads>),
+    /// Each in a process of his own, which only the top of the program can make.
+    Processes,
+}
+
+/// One end of a socket pair; its event says that the process at the other end is gone.
+#[cfg(unix)]
+pub(super) type Lifeline = mio::net::UnixStream;
+#[cfg(not(unix))]
+pub(super) type Lifeline = TcpStream;
+
+/// A message to it: take no more clients.
+pub(super) struct StopAccepting;
+
+pub(super) struct Front {
+    /// None when nobody is to wait in its queue.
+    accept: Option<AcceptLoop>,
+    lifeline: Option<Lifeline>,
+    home: Home,
+    service: Arc<Service>,
+    outbox: Outbox,
+}
+
+impl Front {
+    pub(super) fn new(service: Arc<Service>, home: Home, outbox: Outbox) -> Front {
+        Front {
+            accept: None,
+            lifeline: None,
+            home,
+            service,
+            outbox,
+        }
+    }
+
+    /// Takes clients in from `listener`, `budget` at a time.
+    pub(super) fn listening(mut self, listener: Listener, budget: usize) -> Front {
+        self.accept = Some(AcceptLoop::new(listener).with_budget(budget));
+        self
+    }
+
+    /// Tells when the other end is gone.
+    pub(super) fn hanging_on(mut self, lifeline: Lifeline) -> Front {
+        self.lifeline = Some(lifeline);
+        self
+    }
+}
+
+/// A client has connected: a session of its own, or a refusal.
+fn take_in(
+    (service, home, outbox): (&Arc<Service>, &Home, &Outbox),
+    cx: &mut Context<'_>,
+    socket: TcpStream,
+    peer: SocketAddr,
+) {
+    let peer = canonical_addr(peer);
+    let seat = match service.census.admit(peer.ip()) {
+        Ok(seat) => seat,
+        Err(full) => return refuse(socket, peer, full),
+    };
+    let arrival = Arrival { socket, peer, seat };
+    match home {
+        Home::Loop => welcome(service, cx, arrival),
+        Home::Threads(threads) => threads.start(Arc::clone(service), arrival),
+        Home::Processes => outbox.post(Event::Arrival(arrival)),
+    }
+}
+
+/// Begins a client's session on this loop.
+pub(super) fn welcome(service: &Arc<Service>, cx: &mut Context<'_>, arrival: Arrival) {
+    let Arrival { socket, peer, seat } = arrival;
+    match Client::new(Arc::clone(service), socket, peer, seat) {
+        Ok(client) => drop(cx.spawn(Box::new(client))),
+        Err(error) => {
+            let text = format!("gone before it was served: {error}");
+            logging::line(Level::Debug, peer, "", &text);
+        }
+    }
+}
+
+fn refuse(socket: TcpStream, peer: SocketAddr, full: Full) {
+    let text = match full {
+        Full::Server => "Too many connections. Service temporarily unavailable.",
+        Full::Address => "Too many connections from the same IP address.",
+    };
+    turn_away(socket, peer, text);
+}
+
+/// Says why, as far as the socket takes it at once, and closes.
+pub(super) fn turn_away(socket: TcpStream, peer: SocketAddr, text: &'static str) {
+    logging::line(Level::Warn, peer, "", text);
+    let mut reply = Vec::new();
+    Reply::new(421, text).encode(&mut reply);
+    let mut stream = Stream::new(socket, true);
+    // Whoever does not take it is closed all the same.
+    let _ = stream.write(&reply);
+    let _ = stream.finish();
+}
+
+impl Front {
+    /// Nothing is ever sent on it: what can be read is its end.
+    fn feel_lifeline(&mut self, cx: &mut Context<'_>) {
+        let Some(lifeline) = &mut self.lifeline else {
+            return;
+        };
+        match lifeline.read(&mut [0]) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            _ => {
+                cx.deregister(lifeline, LIFELINE);
+                self.lifeline = None;
+                self.outbox.post(Event::Orphaned);
+            }
+        }
+    }
+}
+
+impl Dispatcher for Front {
+    fn start(&mut self, cx: &mut Context<'_>) {
+        let mut watched = Ok(());
+        if let Some(accept) = &mut self.accept {
+            watched = accept.start(cx, LISTEN);
+        }
+        if let Some(lifeline) = &mut self.lifeline {
+            watched = watched.and_then(|()| cx.register(lifeline, LIFELINE, Interest::READABLE));
+        }
+        if let Err(error) = watched {
+            error!(target: TARGET, "cannot watch the listening socket: {error}");
+            cx.close();
+        }
+    }
+
+    fn ready(&mut self, cx: &mut Context<'_>, channel: Channel, _: Ready) {
+        if channel == LIFELINE {
+            self.feel_lifeline(cx);
+        }
+        let place = (&self.service, &self.home, &self.outbox);
+        if let Some(accept) = &mut self.accept {
+            accept.ready(cx, channel, |cx, socket, peer| {
+                take_in(place, cx, socket, peer);
+            });
+        }
+    }
+
+    fn timeout(&mut self, cx: &mut Context<'_>, timer: TimerId, _: usize) {
+        if let Some(accept) = &mut self.accept {
+            accept.timeout(cx, timer);
+        }
+    }
+
+    fn signal(&mut self, _: &mut Context<'_>, signal: i32) {
+        self.outbox.post(Event::Signal(signal));
+    }
+
+    fn message(&mut self, cx: &mut Context<'_>, message: Message) {
+        if message.is::<StopAccepting>()
+            && let Some(mut accept) = self.accept.take()
+        {
+            accept.stop(cx);
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! The loop at the top of a server, or of one of its workers: turns the reactor, and between its
+//! turns sees to orders, signals, and the life of it all.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ftpdlib_reactor::{Key, Reactor};
+use log::info;
+
+use super::control::{Arrival, Event, Inbox, Order};
+use super::front::StopAccepting;
+use super::life::Life;
+use super::notify::Notifier;
+use crate::error::Error;
+use crate::session::logging::TARGET;
+use crate::session::{Note, Service};
+use crate::tls::Tls;
+
+/// Those who serve the clients, in one model or another.
+pub(super) trait Crew {
+    /// Carries an order out for the clients it has; that no more come is seen to.
+    fn carry_out(&mut self, order: Order, reactor: &mut Reactor);
+
+    /// Whether it has no clients, and will have none.
+    fn is_empty(&self) -> bool;
+
+    /// A client for a process of his own.
+    fn arrival(&mut self, arrival: Arrival) {
+        drop(arrival);
+    }
+
+    /// What a signal means to it, when that is not what it means to a server.
+    fn signal(&mut self, signal: i32, life: &Life) -> Option<Order> {
+        Some(meaning(signal, life.ending()))
+    }
+
+    /// Sees to what is due by now, and says when it wants to be asked again.
+    ///
+    /// # Errors
+    ///
+    /// When the server cannot go on.
+    fn chores(&mut self, life: &Life) -> Result<Option<Instant>, Error> {
+        let _ = life;
+        Ok(None)
+    }
+
+    /// Ends whatever is left, and waits for it.
+    fn end(&mut self) {}
+}
+
+/// What a signal is for.
+pub(super) fn meaning(signal: i32, ending: Order) -> Order {
+    #[cfg(unix)]
+    match signal {
+        libc::SIGHUP => return Order::Reload,
+        libc::SIGUSR1 => return Order::Status,
+        _ => {}
+    }
+    let _ = signal;
+    ending
+}
+
+/// A heart, until it stops.
+pub(super) struct Heart {
+    pub(super) life: Life,
+    pub(super) inbox: Inbox,
+    /// Where the front is, to be told when no more clients are wanted.
+    pub(super) front: Option<Key>,
+    pub(super) service: Arc<Service>,
+    pub(super) notifier: Notifier,
+    /// The one whose log lines tell of the server; its workers say nothing.
+    pub(super) speaks: bool,
+}
+
+impl Heart {
+    /// Serves until it is over.
+    ///
+    /// # Errors
+    ///
+    /// When the event loop fails, or the crew.
+    pub(super) fn beat(mut self, reactor: &mut Reactor, crew: &mut dyn Crew) -> Result<(), Error> {
+        self.inbox.wakes(reactor.handle());
+        self.notifier.ready();
+        let result = self.turns(reactor, crew);
+        if self.speaks {
+            let (pid, open) = (std::process::id(), self.service.census.count());
+            info!(target: TARGET, ">>> shutting down FTP server, pid={pid}, {open} open socket(s) <<<");
+        }
+        crew.carry_out(Order::Stop, reactor);
+        crew.end();
+        result
+    }
+
+    fn turns(&mut self, reactor: &mut Reactor, crew: &mut dyn Crew) -> Result<(), Error> {
+        loop {
+            while let Ok(event) = self.inbox.events.try_recv() {
+                self.event(event, reactor, crew);
+            }
+            let chores = crew.chores(&self.life)?;
+            if reactor.is_stopped() || self.life.is_over(crew.is_empty(), Instant::now) {
+                return Ok(());
+            }
+            let due = [chores, self.life.deadline()].into_iter().flatten().min();
+            let wait = due.map(|due| due.saturating_duration_since(Instant::now()));
+            reactor
+                .turn(wait.map(at_least))
+                .map_err(Error::system("go on with the event loop"))?;
+        }
+    }
+
+    fn event(&mut self, event: Event, reactor: &mut Reactor, crew: &mut dyn Crew) {
+        let order = match event {
+            Event::Order(order) => order,
+            Event::Arrival(arrival) => return crew.arrival(arrival),
+            // Whoever could have said how long the clients may stay is gone.
+            Event::Orphaned => Order::Drain,
+            Event::Signal(signal) => match crew.signal(signal, &self.life) {
+                Some(order) => {
+                    self.tell(order);
+                    order
+                }
+                None => return,
+            },
+        };
+        if !self.life.takes(order, Instant::now()) {
+            return;
+        }
+        match order {
+            Order::Close | Order::Drain | Order::Stop => {
+                self.notifier.stopping();
+                if let Some(front) = self.front.take() {
+                    reactor.handle().send(front, Box::new(StopAccepting));
+                }
+            }
+            Order::Reload => {
+                self.notifier.reloading();
+                self.reload();
+                self.notifier.ready();
+            }
+            Order::Status => {}
+        }
+        crew.carry_out(order, reactor);
+    }
+
+    /// Reads the certificates again; sessions that run keep theirs.
+    fn reload(&self) {
+        match self.service.config.tls.as_ref().map(Tls::reload) {
+            Some(Ok(())) => info!(target: TARGET, "TLS certificates reloaded"),
+            Some(Err(error)) => {
+                log::error!(target: TARGET, "TLS certificates kept as they were: {error}");
+            }
+            None => {}
+        }
+    }
+
+    fn tell(&self, order: Order) {
+        if self.speaks && order == Order::Drain {
+            let grace = self.life.grace();
+            info!(target: TARGET, "received interrupt signal");
+            info!(
+                target: TARGET,
+                "transfers have {grace:?} to finish; another signal stops them at once"
+            );
+        }
+    }
+}
+
+/// A wait of nothing would turn in vain where clocks have a coarse grain.
+fn at_least(wait: Duration) -> Duration {
+    wait.max(Duration::from_millis(1))
+}
+
+/// Tells every session on a loop.
+pub(super) fn tell_sessions(handle: &ftpdlib_reactor::Handle, order: Order) {
+    let note = match order {
+        Order::Drain => || Note::Drain,
+        Order::Status => || Note::Status,
+        Order::Close | Order::Stop | Order::Reload => return,
+    };
+    handle.call(move |cx| cx.broadcast(|| Box::new(note())));
+}
+
+/// The clients live on the heart's own loop.
+pub(super) struct OnLoop(pub(super) Arc<Service>);
+
+impl Crew for OnLoop {
+    fn carry_out(&mut self, order: Order, reactor: &mut Reactor) {
+        tell_sessions(&reactor.handle(), order);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.census.here() == 0
+    }
+}

@@ -1,0 +1,71 @@
+//! Tells the service manager how the server fares, by systemd's protocol: datagrams to the socket
+//! that `NOTIFY_SOCKET` names.
+
+#[cfg(target_os = "linux")]
+use std::os::linux::net::SocketAddrExt;
+#[cfg(unix)]
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+
+/// The way to the service manager, if there is one to be told.
+#[derive(Default)]
+pub(super) struct Notifier {
+    #[cfg(unix)]
+    to: Option<SocketAddr>,
+}
+
+impl Notifier {
+    /// The one that the environment names.
+    pub(super) fn from_env() -> Notifier {
+        Notifier {
+            #[cfg(unix)]
+            to: std::env::var_os("NOTIFY_SOCKET").and_then(address),
+        }
+    }
+
+    pub(super) fn ready(&self) {
+        self.send("READY=1");
+    }
+
+    pub(super) fn reloading(&self) {
+        #[cfg(unix)]
+        if self.to.is_some() {
+            let now = crate::sys::clock::monotonic_micros();
+            self.send(&format!("RELOADING=1\nMONOTONIC_USEC={now}"));
+        }
+    }
+
+    pub(super) fn stopping(&self) {
+        self.send("STOPPING=1");
+    }
+
+    #[cfg(unix)]
+    fn send(&self, state: &str) {
+        let Some(to) = &self.to else { return };
+        let sent = UnixDatagram::unbound().and_then(|socket| {
+            socket.set_nonblocking(true)?;
+            socket.send_to_addr(state.as_bytes(), to)
+        });
+        if let Err(error) = sent {
+            let target = crate::session::logging::TARGET;
+            log::warn!(target: target, "cannot tell the service manager {state:?}: {error}");
+        }
+    }
+
+    #[cfg(not(unix))]
+    fn send(&self, _: &str) {}
+}
+
+/// A path, or behind an `@` an abstract name.
+#[cfg(unix)]
+fn address(socket: std::ffi::OsString) -> Option<SocketAddr> {
+    use std::os::unix::ffi::OsStrExt;
+    let address = match socket.as_bytes() {
+        #[cfg(target_os = "linux")]
+        [b'@', name @ ..] => SocketAddr::from_abstract_name(name),
+        _ => SocketAddr::from_pathname(&socket),
+    };
+    if let Err(error) = &address {
+        log::warn!("NOTIFY_SOCKET {socket:?} is no address: {error}");
+    }
+    address.ok()
+}

@@ -1,0 +1,100 @@
+//! A process for each client, forked when he has connected.
+
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ftpdlib_reactor::{Listener, Reactor};
+use log::{error, warn};
+
+use super::children::{Children, Part};
+use super::control::{Arrival, Order};
+use super::front::{UNAVAILABLE, turn_away};
+use super::heart::{Crew, meaning};
+use super::life::Life;
+use crate::error::Error;
+use crate::session::Service;
+use crate::session::logging::TARGET;
+use crate::sys::process::{Ending, close_inherited};
+
+/// The clients live in processes of their own.
+pub(super) struct OnProcesses {
+    service: Arc<Service>,
+    children: Children,
+    /// The socket that this process listens on, and its children must not.
+    listener: Option<RawFd>,
+}
+
+impl OnProcesses {
+    pub(super) fn new(
+        service: &Arc<Service>,
+        grace: Duration,
+        listener: &Listener,
+    ) -> Result<OnProcesses, Error> {
+        Ok(OnProcesses {
+            service: Arc::clone(service),
+            children: Children::new(service, grace)?,
+            listener: Some(listener.as_fd().as_raw_fd()),
+        })
+    }
+}
+
+impl Crew for OnProcesses {
+    fn carry_out(&mut self, order: Order, _: &mut Reactor) {
+        if matches!(order, Order::Close | Order::Drain | Order::Stop) {
+            // It is closed now, and its number may be another's.
+            self.listener = None;
+        }
+        self.children.carry_out(order);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.children.is_empty()
+    }
+
+    fn arrival(&mut self, arrival: Arrival) {
+        let Arrival { socket, peer, seat } = arrival;
+        let census = &self.service.census;
+        let (place, us) = (seat.leave(), std::process::id());
+        let (listener, mut socket) = (self.listener, Some(socket));
+        let born = self.children.bear(|| {
+            if let Some(listener) = listener {
+                close_inherited(listener);
+            }
+            Some(Part::Client {
+                place,
+                counted_by: us,
+                socket: socket.take()?,
+                peer,
+            })
+        });
+        match born {
+            Ok(child) => census.hand_over(place, us, child),
+            Err(error) => {
+                error!(target: TARGET, "cannot start a process for a client: {error}");
+                drop(census.adopt(place));
+                if let Some(socket) = socket {
+                    turn_away(socket, peer, UNAVAILABLE);
+                }
+            }
+        }
+    }
+
+    fn signal(&mut self, signal: i32, life: &Life) -> Option<Order> {
+        match signal {
+            libc::SIGCHLD => {
+                for (number, ending) in self.children.bury() {
+                    if ending != Ending::Exited(0) {
+                        warn!(target: TARGET, "the process {number} of a client {ending}");
+                    }
+                }
+                None
+            }
+            signal => Some(meaning(signal, life.ending())),
+        }
+    }
+
+    fn end(&mut self) {
+        self.children.end();
+    }
+}

@@ -1,0 +1,532 @@
+//! The tables behind the census, in words of memory that several processes may share: which
+//! connections are counted, and how often each address and each user is.
+//!
+//! A process can be killed between any two stores. So there is one truth, the connections' places,
+//! each of which counts from its last store on ([`WORKER`]); all the rest can be made from them anew
+//! ([`Tally::recover`]).
+
+use std::sync::atomic::{AtomicU64, Ordering, fence};
+
+/// The words in front of the tables.
+const PLACES_USED: usize = 0;
+const PLACES_FREE: usize = 1;
+const KEYS_USED: usize = 2;
+const KEYS_FREE: usize = 3;
+const TOTAL: usize = 4;
+const HEADER: usize = 8;
+
+/// A connection's place: the process that has it, or 0 when it is free.
+const WORKER: usize = 0;
+/// Of free ones, the next.
+const NEXT_PLACE: usize = 1;
+/// The keys it counts for.
+const ADDRESS: usize = 2;
+const USER: usize = 3;
+const PLACE: usize = 4;
+/// Set in `USER` of a data connection: it holds the user's key, but is no session of his.
+const HELD: u64 = 1 << 63;
+
+/// An address or a user: its hash, how many clients it has, and how many connections besides hold
+/// it. With none of either it is free.
+const HASH: usize = 0;
+const CLIENTS: usize = 1;
+const HOLDS: usize = 2;
+/// Of those that share a chain, or are free, the next.
+const NEXT_KEY: usize = 3;
+/// Until when what the user has received, and sent, is paid for.
+const PAID: usize = 4;
+const KEY: usize = 6;
+
+/// How large the tables are.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shape {
+    places: usize,
+    keys: usize,
+    chains: usize,
+}
+
+impl Shape {
+    /// For so many connections, each with an address and a user.
+    pub(super) fn new(places: usize) -> Shape {
+        Shape {
+            places,
+            keys: places * 2,
+            chains: places.next_power_of_two(),
+        }
+    }
+
+    pub(super) fn words(&self) -> usize {
+        HEADER + self.places * PLACE + self.keys * KEY + self.chains
+    }
+}
+
+/// The tables, for a holder of their lock. A place or key that is 0 is none.
+pub(super) struct Tally<'a> {
+    words: &'a [AtomicU64],
+    shape: Shape,
+}
+
+impl<'a> Tally<'a> {
+    pub(super) fn new(words: &'a [AtomicU64], shape: Shape) -> Tally<'a> {
+        Tally { words, shape }
+    }
+
+    fn get(&self, at: usize) -> u64 {
+        self.words[at].load(Ordering::Relaxed)
+    }
+
+    fn set(&self, at: usize, value: u64) {
+        #[cfg(test)]
+        tests::may_die();
+        self.words[at].store(value, Ordering::Relaxed);
+    }
+
+    fn add(&self, at: usize, value: u64) {
+        self.set(at, self.get(at).saturating_add(value));
+    }
+
+    fn subtract(&self, at: usize, value: u64) {
+        self.set(at, self.get(at).saturating_sub(value));
+    }
+
+    fn place(&self, index: u32) -> usize {
+        HEADER + (index as usize - 1) * PLACE
+    }
+
+    fn key(&self, index: u64) -> usize {
+        HEADER + self.shape.places * PLACE + (index as usize - 1) * KEY
+    }
+
+    fn chain(&self, hash: u64) -> usize {
+        let chains = HEADER + self.shape.places * PLACE + self.shape.keys * KEY;
+        chains + (hash as usize & (self.shape.chains - 1))
+    }
+
+    /// Connections that are counted.
+    pub(super) fn total(&self) -> u64 {
+        self.get(TOTAL)
+    }
+
+    /// A place for a connection of `worker` (not 0), which counts for the address `hash`, if that is
+    /// not 0.
+    pub(super) fn enter(&self, worker: u64, hash: u64) -> Option<u32> {
+        let address = match hash {
+            0 => 0,
+            hash => self.count_in(hash, CLIENTS)?,
+        };
+        let free = self.get(PLACES_FREE);
+        let index = if free != 0 {
+            free
+        } else if self.get(PLACES_USED) < self.shape.places as u64 {
+            self.get(PLACES_USED) + 1
+        } else {
+            self.count_out(address, CLIENTS);
+            return None;
+        };
+        let at = self.place(index as u32);
+        if free == 0 {
+            self.set(PLACES_USED, index);
+        } else {
+            self.set(PLACES_FREE, self.get(at + NEXT_PLACE));
+        }
+        self.set(at + ADDRESS, address);
+        self.set(at + USER, 0);
+        fence(Ordering::Release);
+        self.set(at + WORKER, worker);
+        self.add(TOTAL, 1);
+        Some(index as u32)
+    }
+
+    /// Frees a place, with all that it counts for.
+    pub(super) fn leave(&self, index: u32) {
+        let at = self.place(index);
+        if self.get(at + WORKER) == 0 {
+            return;
+        }
+        self.set(at + WORKER, 0);
+        fence(Ordering::Release);
+        self.subtract(TOTAL, 1);
+        self.count_out(self.get(at + ADDRESS), CLIENTS);
+        self.release(self.get(at + USER));
+        self.set(at + NEXT_PLACE, self.get(PLACES_FREE));
+        self.set(PLACES_FREE, u64::from(index));
+    }
+
+    /// Whose place it is now; nothing changes when it is not `from`'s any more.
+    pub(super) fn hand_over(&self, index: u32, from: u64, to: u64) {
+        let at = self.place(index) + WORKER;
+        if self.get(at) == from {
+            self.set(at, to);
+        }
+    }
+
+    /// Frees all places of a worker; tells how many there were.
+    pub(super) fn bury(&self, worker: u64) -> usize {
+        let lost: Vec<u32> = (1..=self.get(PLACES_USED) as u32)
+            .filter(|&index| self.get(self.place(index) + WORKER) == worker)
+            .collect();
+        lost.iter().for_each(|&index| self.leave(index));
+        lost.len()
+    }
+
+    /// Lets a client's place count for the user `hash`, where he has less than `most` (0: any
+    /// number).
+    pub(super) fn log_in(&self, index: u32, hash: u64, most: u64) -> bool {
+        let at = self.place(index) + USER;
+        let before = self.get(at);
+        if before != 0 && self.find(hash) == Some(before) {
+            return true;
+        }
+        if most > 0 && self.clients(hash) >= most {
+            return false;
+        }
+        let Some(user) = self.count_in(hash, CLIENTS) else {
+            return false;
+        };
+        self.set(at, user);
+        self.release(before);
+        true
+    }
+
+    /// Lets it count for no user.
+    pub(super) fn log_out(&self, index: u32) {
+        let at = self.place(index) + USER;
+        let user = self.get(at);
+        self.set(at, 0);
+        self.release(user);
+    }
+
+    /// Lets a data connection's place hold the user of its client's; gives the first of the two words
+    /// that say until when his bytes are paid for. They are his as long as they are held.
+    pub(super) fn hold(&self, index: u32, client: u32) -> Option<usize> {
+        let user = self.get(self.place(client) + USER) & !HELD;
+        if user == 0 {
+            return None;
+        }
+        let at = self.place(index) + USER;
+        let before = self.get(at);
+        self.add(self.key(user) + HOLDS, 1);
+        self.set(at, user | HELD);
+        self.release(before);
+        Some(self.key(user) + PAID)
+    }
+
+    /// A place's `USER` counts no more.
+    fn release(&self, user: u64) {
+        match user & HELD {
+            0 => self.count_out(user, CLIENTS),
+            _ => self.count_out(user & !HELD, HOLDS),
+        }
+    }
+
+    /// How many clients an address or a user has.
+    pub(super) fn clients(&self, hash: u64) -> u64 {
+        self.find(hash)
+            .map_or(0, |key| self.get(self.key(key) + CLIENTS))
+    }
+
+    fn find(&self, hash: u64) -> Option<u64> {
+        let mut next = self.get(self.chain(hash));
+        while next != 0 {
+            let at = self.key(next);
+            if self.get(at + HASH) == hash {
+                return Some(next);
+            }
+            next = self.get(at + NEXT_KEY);
+        }
+        None
+    }
+
+    /// Counts an address or a user once more, as `what`; gives its key.
+    fn count_in(&self, hash: u64, what: usize) -> Option<u64> {
+        if let Some(key) = self.find(hash) {
+            self.add(self.key(key) + what, 1);
+            return Some(key);
+        }
+        let free = self.get(KEYS_FREE);
+        let key = if free != 0 {
+            self.set(KEYS_FREE, self.get(self.key(free) + NEXT_KEY));
+            free
+        } else if self.get(KEYS_USED) < self.shape.keys as u64 {
+            self.add(KEYS_USED, 1);
+            self.get(KEYS_USED)
+        } else {
+            return None;
+        };
+        let (at, chain) = (self.key(key), self.chain(hash));
+        self.set(at + HASH, hash);
+        self.set(at + what, 1);
+        self.set(at + NEXT_KEY, self.get(chain));
+        self.set(at + PAID, 0);
+        self.set(at + PAID + 1, 0);
+        self.set(chain, key);
+        Some(key)
+    }
+
+    /// Counts it once less; a key that nobody counts is free.
+    fn count_out(&self, key: u64, what: usize) {
+        if key == 0 {
+            return;
+        }
+        let at = self.key(key);
+        self.subtract(at + what, 1);
+        if self.is_counted(key) {
+            return;
+        }
+        let mut link = self.chain(self.get(at + HASH));
+        while self.get(link) != key && self.get(link) != 0 {
+            link = self.key(self.get(link)) + NEXT_KEY;
+        }
+        self.set(link, self.get(at + NEXT_KEY));
+        self.set(at + NEXT_KEY, self.get(KEYS_FREE));
+        self.set(KEYS_FREE, key);
+    }
+
+    fn is_counted(&self, key: u64) -> bool {
+        let at = self.key(key);
+        self.get(at + CLIENTS) + self.get(at + HOLDS) > 0
+    }
+
+    /// Makes everything anew from the places: a holder of the lock has died in the midst of a change.
+    pub(super) fn recover(&self) {
+        let (places, keys) = (self.get(PLACES_USED) as u32, self.get(KEYS_USED));
+        for key in 1..=keys {
+            self.set(self.key(key) + CLIENTS, 0);
+            self.set(self.key(key) + HOLDS, 0);
+        }
+        self.set(TOTAL, 0);
+        self.set(PLACES_FREE, 0);
+        for index in 1..=places {
+            let at = self.place(index);
+            if self.get(at + WORKER) == 0 {
+                self.set(at + NEXT_PLACE, self.get(PLACES_FREE));
+                self.set(PLACES_FREE, u64::from(index));
+                continue;
+            }
+            self.add(TOTAL, 1);
+            let (address, user) = (self.get(at + ADDRESS), self.get(at + USER));
+            if address != 0 {
+                self.add(self.key(address) + CLIENTS, 1);
+            }
+            match (user & !HELD, user & HELD) {
+                (0, _) => {}
+                (user, 0) => self.add(self.key(user) + CLIENTS, 1),
+                (user, _) => self.add(self.key(user) + HOLDS, 1),
+            }
+        }
+        for hash in 0..self.shape.chains as u64 {
+            let chain = self.chain(hash);
+            // Most were never written to, and need not be.
+            if self.get(chain) != 0 {
+                self.set(chain, 0);
+            }
+        }
+        self.set(KEYS_FREE, 0);
+        for key in 1..=keys {
+            let at = self.key(key);
+            let link = match self.is_counted(key) {
+                false => KEYS_FREE,
+                true => self.chain(self.get(at + HASH)),
+            };
+            self.set(at + NEXT_KEY, self.get(link));
+            self.set(link, key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::collections::HashMap;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+
+    type Change = fn(&Tally<'_>);
+
+    thread_local! {
+        /// Stores until the "process" is killed.
+        static STORES_LEFT: Cell<Option<u32>> = const { Cell::new(None) };
+    }
+
+    pub(super) fn may_die() {
+        STORES_LEFT.with(|left| match left.get() {
+            None => {}
+            Some(0) => std::panic::resume_unwind(Box::new("killed")),
+            Some(more) => left.set(Some(more - 1)),
+        });
+    }
+
+    /// Runs `change` and kills it before its store number `stores`; false when it had fewer.
+    fn killed_at(stores: u32, change: impl FnOnce()) -> bool {
+        STORES_LEFT.set(Some(stores));
+        let died = catch_unwind(AssertUnwindSafe(change)).is_err();
+        STORES_LEFT.set(None);
+        died
+    }
+
+    fn memory(shape: Shape) -> Vec<AtomicU64> {
+        (0..shape.words()).map(|_| AtomicU64::new(0)).collect()
+    }
+
+    /// What the tables say agrees with the places, and no place or key is lost.
+    #[track_caller]
+    fn assert_sound(tally: &Tally<'_>) {
+        let mut counts = HashMap::<u64, [u64; 2]>::new();
+        let mut taken = 0;
+        for index in 1..=tally.get(PLACES_USED) as u32 {
+            let at = tally.place(index);
+            if tally.get(at + WORKER) == 0 {
+                continue;
+            }
+            taken += 1;
+            for key in [tally.get(at + ADDRESS), tally.get(at + USER)] {
+                if key != 0 {
+                    counts.entry(key & !HELD).or_default()[usize::from(key & HELD != 0)] += 1;
+                }
+            }
+        }
+        assert_eq!(tally.total(), taken);
+        let chain = |mut next: u64, link: &dyn Fn(u64) -> u64| {
+            let mut seen = 0;
+            while next != 0 {
+                seen += 1;
+                assert!(seen <= 1000, "a circle");
+                next = link(next);
+            }
+            seen
+        };
+        let free = chain(tally.get(PLACES_FREE), &|index| {
+            tally.get(tally.place(index as u32) + NEXT_PLACE)
+        });
+        assert_eq!(free + taken, tally.get(PLACES_USED));
+        for (&key, &count) in &counts {
+            let at = tally.key(key);
+            assert_eq!([tally.get(at + CLIENTS), tally.get(at + HOLDS)], count);
+            assert_eq!(tally.find(tally.get(at + HASH)), Some(key));
+        }
+        let free = chain(tally.get(KEYS_FREE), &|key| {
+            tally.get(tally.key(key) + NEXT_KEY)
+        });
+        assert_eq!(free + counts.len() as u64, tally.get(KEYS_USED));
+    }
+
+    #[test]
+    fn counts_in_and_out() {
+        let shape = Shape::new(4);
+        let memory = memory(shape);
+        let tally = Tally::new(&memory, shape);
+        let first = tally.enter(7, 100).unwrap();
+        let second = tally.enter(7, 100).unwrap();
+        let third = tally.enter(8, 0).unwrap();
+        let data = tally.enter(7, 0).unwrap();
+        assert_eq!(tally.enter(8, 200), None);
+        let counted = (tally.total(), tally.clients(100), tally.clients(200));
+        assert_eq!(counted, (4, 2, 0));
+        assert!(tally.log_in(first, 500, 2) && tally.log_in(second, 500, 2));
+        assert!(!tally.log_in(third, 500, 2));
+        assert!(tally.log_in(second, 501, 2) && tally.log_in(third, 500, 2));
+        // Who is in already stays in.
+        assert!(tally.log_in(third, 500, 2));
+        assert_sound(&tally);
+
+        tally.hand_over(second, 8, 9);
+        tally.hand_over(third, 8, 9);
+        assert_eq!((tally.bury(8), tally.bury(9)), (0, 1));
+        assert_eq!((tally.total(), tally.clients(500)), (3, 1));
+        assert!(tally.hold(data, first).is_some());
+        assert_sound(&tally);
+        assert_eq!(tally.bury(7), 3);
+        let counted = (tally.total(), tally.clients(100), tally.clients(501));
+        assert_eq!(counted, (0, 0, 0));
+        assert_sound(&tally);
+        // A place and a key are used again.
+        for _ in 0..10 {
+            let place = tally.enter(1, 300).unwrap();
+            tally.leave(place);
+            tally.leave(place);
+        }
+        assert_eq!(tally.get(PLACES_USED), 4);
+        assert_sound(&tally);
+    }
+
+    #[test]
+    fn a_transfer_holds_its_users_rate_when_he_has_logged_out() {
+        let shape = Shape::new(8);
+        let memory = memory(shape);
+        let tally = Tally::new(&memory, shape);
+        let (client, other) = (tally.enter(1, 0).unwrap(), tally.enter(1, 0).unwrap());
+        let data = tally.enter(1, 0).unwrap();
+        assert_eq!(tally.hold(data, client), None);
+        assert!(tally.log_in(client, 500, 1));
+        let word = tally.hold(data, client).unwrap();
+        assert_eq!(tally.hold(data, client), Some(word));
+        tally.set(word, 42);
+        tally.log_out(client);
+        assert_eq!(tally.clients(500), 0);
+        // Another user gets another word, the same user the same, with what it says.
+        assert!(tally.log_in(other, 501, 1) && tally.log_in(client, 500, 1));
+        let second = tally.enter(1, 0).unwrap();
+        assert_ne!(tally.hold(second, other), Some(word));
+        assert_eq!(tally.hold(second, client), Some(word));
+        assert_eq!(tally.get(word), 42);
+        assert_sound(&tally);
+        for place in [client, other, data, second] {
+            tally.leave(place);
+        }
+        assert_sound(&tally);
+    }
+
+    #[test]
+    fn a_kill_between_any_two_stores_is_mended() {
+        let changes: [(&str, Change); 9] = [
+            ("a client", |tally| {
+                let _ = tally.enter(3, 11);
+            }),
+            ("a new address", |tally| {
+                let _ = tally.enter(3, 77);
+            }),
+            ("a client goes", |tally| tally.leave(1)),
+            ("a connection goes", |tally| tally.leave(5)),
+            ("a login", |tally| {
+                let _ = tally.log_in(2, 22, 0);
+            }),
+            ("another user", |tally| {
+                let _ = tally.log_in(1, 99, 0);
+            }),
+            ("a logout", |tally| tally.log_out(1)),
+            ("a transfer", |tally| {
+                let _ = tally.hold(5, 1);
+            }),
+            ("a worker goes", |tally| {
+                let _ = tally.bury(1);
+            }),
+        ];
+        for (name, change) in changes {
+            for stores in 0.. {
+                let shape = Shape::new(8);
+                let memory = memory(shape);
+                let tally = Tally::new(&memory, shape);
+                // Addresses 11 and 19, and users 22 and 11, share chains.
+                for (worker, address) in [(1, 11), (1, 19), (2, 11), (2, 5), (1, 0)] {
+                    tally.enter(worker, address).unwrap();
+                }
+                assert!(tally.log_in(1, 22, 0) && tally.log_in(3, 11, 0));
+                assert!(tally.hold(5, 3).is_some());
+                tally.leave(4);
+                assert_sound(&tally);
+                let died = killed_at(stores, || change(&tally));
+                tally.recover();
+                assert_sound(&tally);
+                assert!(tally.clients(11) >= 1, "{name}, {stores}");
+                // Who recovers may be killed too.
+                let again = killed_at(stores, || tally.recover());
+                tally.recover();
+                assert_sound(&tally);
+                if !died && !again {
+                    break;
+                }
+            }
+        }
+    }
+}
