@@ -58,7 +58,7 @@ pub use proto::path::{PathError, VirtualPath};
 pub use proto::perm::{Perm, PermError};
 pub use proto::reply::{Reply, Text};
 pub use reactor::{Sleeping, TimerId};
-pub use server::{Builder, Control, FtpServer, ServerHandle, Workers};
+pub use server::{Builder, Control, FtpServer, ServerHandle, Workers, inherited_listener};
 pub use session::custom::Command;
 pub use session::handler::{Handler, Session, Verdict};
 pub use session::transferred::Transferred;

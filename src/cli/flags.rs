@@ -120,15 +120,16 @@ pub(super) const GROUPS: [Group; 4] = [
                 "concurrency",
                 "MODEL",
                 "async",
-                "how clients are served: async, multi-thread, multi-proc or pre-fork; this \
-                 version has async only",
+                "how clients are served: async (one thread for all), multi-thread (a thread each), \
+                 multi-proc (a process each) or pre-fork (--workers processes)",
             ),
             value(
                 "",
                 "workers",
                 "N",
                 "",
-                "number of worker processes; needs --concurrency pre-fork",
+                "number of worker processes; needs --concurrency pre-fork (default: as many as \
+                 processors)",
             ),
         ],
     },
@@ -202,6 +203,13 @@ pub(super) const GROUPS: [Group; 4] = [
                 "N",
                 "0",
                 "connections at once from one address",
+            ),
+            value(
+                "",
+                "max-cons-per-user",
+                "N",
+                "0",
+                "sessions of one user at most",
             ),
             value(
                 "",

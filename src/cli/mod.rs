@@ -22,8 +22,6 @@ use options::Request;
 enum Failure {
     /// The command line is wrong: status 2, and a pointer to `--help`.
     Usage(String),
-    /// The command line is right, but asks for what this version cannot do: status 2.
-    Unsupported(String),
     /// The system refuses (a port in use, a missing directory): status 1.
     System(String),
 }
@@ -65,7 +63,7 @@ fn print(text: &str) -> Result<(), Failure> {
 impl Failure {
     fn status(&self) -> u8 {
         match self {
-            Failure::Usage(_) | Failure::Unsupported(_) => 2,
+            Failure::Usage(_) => 2,
             Failure::System(_) => 1,
         }
     }
@@ -74,7 +72,7 @@ impl Failure {
     fn line(&self) -> String {
         let (message, pointer) = match self {
             Failure::Usage(message) => (message, "; try 'ftpdlib --help'"),
-            Failure::Unsupported(message) | Failure::System(message) => (message, ""),
+            Failure::System(message) => (message, ""),
         };
         let shown: String = raw_args::display(message)
             .chars()

@@ -7,12 +7,12 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ftpdlib::{Encoding, SessionReuse};
+use ftpdlib::{Encoding, SessionReuse, Workers};
 use getopts::Matches;
 
 use super::values::{
-    Rule, address, count, encoding, masquerade, nat_address, password, port_range, seconds,
-    session_reuse, text, user_name, whole,
+    Rule, address, concurrency, count, encoding, masquerade, nat_address, password, port_range,
+    seconds, session_reuse, text, user_name, whole, worker_count,
 };
 use super::{Failure, flags, raw_args};
 
@@ -37,9 +37,11 @@ pub(super) struct Options {
     pub(super) masquerade_map: Vec<(IpAddr, Ipv4Addr)>,
     pub(super) range: Option<RangeInclusive<u16>>,
     pub(super) debug: bool,
+    pub(super) workers: Workers,
     pub(super) tls: Option<TlsOptions>,
     pub(super) max_cons: usize,
     pub(super) max_cons_per_ip: usize,
+    pub(super) max_cons_per_user: usize,
     pub(super) max_login_attempts: u32,
     pub(super) timeout: Duration,
     pub(super) data_timeout: Duration,
@@ -110,7 +112,6 @@ fn wrong_flag(fail: &getopts::Fail) -> String {
 }
 
 fn options(given: &Given) -> Result<Options, Failure> {
-    concurrency(given)?;
     let timeout = given.need("timeout", seconds)?;
     Ok(Options {
         interface: given.value("interface", address)?,
@@ -123,9 +124,11 @@ fn options(given: &Given) -> Result<Options, Failure> {
         masquerade_map: given.every("masquerade-map", masquerade)?,
         range: given.value("range", port_range)?,
         debug: given.has("debug"),
+        workers: workers(given)?,
         tls: tls(given)?,
         max_cons: given.need("max-cons", count)?,
         max_cons_per_ip: given.need("max-cons-per-ip", count)?,
+        max_cons_per_user: given.need("max-cons-per-user", count)?,
         max_login_attempts: given.need("max-login-attempts", count)?,
         timeout,
         data_timeout: given.value("data-timeout", seconds)?.unwrap_or(timeout),
@@ -178,18 +181,15 @@ fn tls(given: &Given) -> Result<Option<TlsOptions>, Failure> {
     }))
 }
 
-fn concurrency(given: &Given) -> Result<(), Failure> {
-    match given.need("concurrency", text)?.as_str() {
-        "async" if given.has("workers") => Err(Failure::Usage(
-            "--workers needs --concurrency pre-fork".to_owned(),
-        )),
-        "async" => Ok(()),
-        model @ ("multi-thread" | "multi-proc" | "pre-fork") => Err(Failure::Unsupported(format!(
-            "--concurrency {model}: this version has only async; leave --concurrency out"
-        ))),
-        other => Err(Failure::Usage(format!(
-            "--concurrency: '{other}' is none of async, multi-thread, multi-proc, pre-fork"
-        ))),
+fn workers(given: &Given) -> Result<Workers, Failure> {
+    let model = given.need("concurrency", concurrency)?;
+    match (model, given.value("workers", worker_count)?) {
+        (Workers::PreFork(_), Some(count)) => Ok(Workers::PreFork(count)),
+        (_, Some(_)) => {
+            let message = "--workers needs --concurrency pre-fork";
+            Err(Failure::Usage(message.to_owned()))
+        }
+        (model, None) => Ok(model),
     }
 }
 
@@ -316,6 +316,7 @@ mod tests {
             "-i [::1] -p 0 -wd /srv -u bob -P secret --anonymous -n ftp.example.com \
              --masquerade-map 10.0.0.5=203.0.113.7 --masquerade-map=fd00::5=203.0.113.8 \
              -r6000-6000 -D --concurrency async --max-cons 9 --max-cons-per-ip 4 \
+             --max-cons-per-user 3 \
              --max-login-attempts 2 --timeout 0.5 --data-timeout 7 --passive-timeout 0 \
              --active-timeout 2.25 --auth-failed-timeout 0 --read-limit 1 --write-limit 2 \
              --grace 3 --banner hi --permit-foreign-addresses --permit-privileged-ports \
@@ -412,7 +413,14 @@ mod tests {
             "--encoding utf-16",
             "--concurrency fork",
             "--concurrency=",
+            "--concurrency async,pre-fork",
             "--workers 2",
+            "--concurrency multi-thread --workers 2",
+            "--concurrency pre-fork --workers 0",
+            "--concurrency pre-fork --workers 1025",
+            "--concurrency pre-fork --workers 99999999999999999999",
+            "--concurrency pre-fork --workers two",
+            "--max-cons-per-user -1",
             "--write=yes",
         ] {
             let (message, status) = refused(line);
@@ -443,11 +451,14 @@ mod tests {
     }
 
     #[test]
-    fn what_this_version_lacks_is_said() {
-        for model in ["multi-thread", "multi-proc", "pre-fork"] {
-            let (message, status) = refused(&format!("--concurrency {model} --workers 2"));
-            assert!(status == 2 && message.contains("only async"), "{message}");
-        }
+    fn worker_models_have_names_and_numbers() {
+        assert_eq!(served("").workers, Workers::Async);
+        let model = |name: &str| served(&format!("--concurrency {name}")).workers;
+        assert_eq!(model("async"), Workers::Async);
+        assert_eq!(model("multi-thread"), Workers::MultiThread);
+        assert_eq!(model("multi-proc"), Workers::MultiProcess);
+        assert_eq!(model("pre-fork"), Workers::pre_fork());
+        assert_eq!(model("pre-fork --workers 3"), Workers::PreFork(3));
     }
 
     #[test]

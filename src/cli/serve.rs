@@ -4,7 +4,10 @@ use std::fmt::Display;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 
-use ftpdlib::{AuthorizerError, Builder, DummyAuthorizer, Error, FtpServer, Perm, Tls, TlsError};
+use ftpdlib::{
+    AuthorizerError, Builder, DummyAuthorizer, Error, FtpServer, Perm, Tls, TlsError,
+    inherited_listener,
+};
 
 use super::Failure;
 use super::options::{Options, TlsOptions};
@@ -19,9 +22,10 @@ pub(super) fn serve(options: &Options) -> Result<(), Failure> {
         Some(tls) => builder(options, Arc::clone(&users), nat).tls(tls.clone()),
         None => builder(options, Arc::clone(&users), nat),
     };
-    let server = match &options.interface {
-        Some(host) => build().bind(&resolve("--interface", host, options.port)?[..]),
-        None => bind_all(options.port, build),
+    let server = match (inherited_listener()?, &options.interface) {
+        (Some(listener), _) => build().listener(listener),
+        (None, Some(host)) => build().bind(&resolve("--interface", host, options.port)?[..]),
+        (None, None) => bind_all(options.port, build),
     };
     server
         .and_then(FtpServer::serve_forever)
@@ -84,6 +88,7 @@ fn builder(options: &Options, users: Arc<DummyAuthorizer>, nat: Option<Ipv4Addr>
         .authorizer(users)
         .max_cons(options.max_cons)
         .max_cons_per_ip(options.max_cons_per_ip)
+        .max_cons_per_user(options.max_cons_per_user)
         .max_login_attempts(options.max_login_attempts)
         .timeout(options.timeout)
         .data_timeout(options.data_timeout)
@@ -98,7 +103,9 @@ fn builder(options: &Options, users: Arc<DummyAuthorizer>, nat: Option<Ipv4Addr>
         .read_limit(options.read_limit)
         .write_limit(options.write_limit)
         .grace(options.grace)
-        .handle_signals(true);
+        .workers(options.workers)
+        .handle_signals(true)
+        .notify_systemd(true);
     if let Some(banner) = &options.banner {
         builder = builder.banner(banner);
     }

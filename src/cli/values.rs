@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
-use ftpdlib::{Encoding, SessionReuse};
+use ftpdlib::{Encoding, SessionReuse, Workers};
 
 /// A rule.
 pub(super) type Rule<T> = fn(&str) -> Result<T, String>;
@@ -21,6 +21,29 @@ pub(super) fn whole<T: FromStr>(text: &str, what: &str) -> Result<T, String> {
 
 pub(super) fn count<T: FromStr>(text: &str) -> Result<T, String> {
     whole(text, "a whole number, 0 or more (0 = no limit)")
+}
+
+/// A worker model; how many processes is another flag's matter.
+pub(super) fn concurrency(text: &str) -> Result<Workers, String> {
+    match text {
+        "async" => Ok(Workers::Async),
+        "multi-thread" => Ok(Workers::MultiThread),
+        "multi-proc" => Ok(Workers::MultiProcess),
+        "pre-fork" => Ok(Workers::pre_fork()),
+        other => Err(format!(
+            "'{other}' is none of async, multi-thread, multi-proc, pre-fork"
+        )),
+    }
+}
+
+pub(super) fn worker_count(text: &str) -> Result<usize, String> {
+    let most = Workers::MOST;
+    match text.parse() {
+        Ok(count) if (1..=most).contains(&count) => Ok(count),
+        _ => Err(format!(
+            "'{text}' is not a number of workers from 1 to {most}"
+        )),
+    }
 }
 
 /// A time of a millisecond to a year, or 0.

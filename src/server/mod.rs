@@ -17,6 +17,7 @@ mod children;
 mod control;
 mod front;
 mod heart;
+mod inherited;
 mod life;
 mod notify;
 #[cfg(unix)]
@@ -42,6 +43,7 @@ pub use self::control::Control;
 use self::control::{Inbox, Outbox, channel};
 use self::front::{Front, Home};
 use self::heart::{Crew, Heart, OnLoop};
+pub use self::inherited::inherited_listener;
 use self::life::Life;
 use self::notify::Notifier;
 use self::settings::Settings;

@@ -8,9 +8,12 @@ pub(crate) mod attributes;
 pub(crate) mod clock;
 #[cfg(unix)]
 pub(crate) mod close;
+#[cfg(unix)]
+pub(crate) mod inherited;
 pub(crate) mod local_time;
 pub(crate) mod owner;
 pub(crate) mod ports;
+#[cfg(unix)]
 pub(crate) mod process;
 pub(crate) mod retry;
 pub(crate) mod sendfile;

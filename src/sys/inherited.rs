@@ -1,0 +1,35 @@
+//! Sockets that the process was started with.
+
+use std::io;
+use std::net::TcpListener;
+use std::os::fd::{FromRawFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use socket2::SockRef;
+
+/// Takes the descriptor `number`, if that is a listening TCP socket; a program can do so once.
+///
+/// # Errors
+///
+/// `InvalidInput` for whatever is not one.
+pub(crate) fn take_listener(number: RawFd) -> io::Result<TcpListener> {
+    static TAKEN: AtomicBool = AtomicBool::new(false);
+    let unusable = |text: &str| io::Error::new(io::ErrorKind::InvalidInput, text.to_owned());
+    // SAFETY: it only looks whether the number is that of an open descriptor.
+    if unsafe { libc::fcntl(number, libc::F_GETFD) } == -1 {
+        return Err(unusable("there is no such descriptor"));
+    }
+    if TAKEN.swap(true, Ordering::SeqCst) {
+        return Err(unusable("it was taken already"));
+    }
+    // SAFETY: it is open, it was given to this process to be used so, and nobody else here has taken
+    // it, by the flag above.
+    let listener = unsafe { TcpListener::from_raw_fd(number) };
+    let socket = SockRef::from(&listener);
+    // Not for programs that this one starts.
+    socket.set_cloexec(true)?;
+    match (socket.is_listener(), socket.local_addr()?.as_socket()) {
+        (Ok(true), Some(_)) => Ok(listener),
+        _ => Err(unusable("it is no TCP socket that listens")),
+    }
+}
