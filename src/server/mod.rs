@@ -239,6 +239,14 @@ impl FtpServer {
     }
 }
 
+/// The listening socket, to be handed to another process.
+#[cfg(unix)]
+impl std::os::fd::AsFd for FtpServer {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.listener.as_fd()
+    }
+}
+
 impl fmt::Debug for FtpServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FtpServer")

@@ -233,6 +233,15 @@ impl Seat {
         self.census.tally(|tally| tally.log_out(self.place));
     }
 
+    /// Counts the client out before he is gone.
+    pub(crate) fn release(&mut self) {
+        let place = std::mem::take(&mut self.place);
+        if place != 0 {
+            self.census.here.fetch_sub(1, Ordering::Relaxed);
+            self.census.tally(|tally| tally.leave(place));
+        }
+    }
+
     /// Leaves the client counted, for another process to adopt.
     pub(crate) fn leave(mut self) -> u32 {
         self.census.here.fetch_sub(1, Ordering::Relaxed);
@@ -242,10 +251,7 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        if self.place != 0 {
-            self.census.here.fetch_sub(1, Ordering::Relaxed);
-            self.census.tally(|tally| tally.leave(self.place));
-        }
+        self.release();
     }
 }
 

@@ -259,6 +259,7 @@ impl Dispatcher for Client {
         if !panicked {
             self.core.control.flush_last();
         }
+        self.core.interpreter.leave_seat();
         self.core
             .log(Level::Info, "FTP session closed (disconnect).");
         let mut session = Session {

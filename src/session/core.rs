@@ -164,9 +164,17 @@ impl Core {
 
     pub(super) fn take_leave(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         // Nothing can be said in the middle of a handshake.
-        if self.control.is_handshaking() || self.control.flush(cx)? && self.control.finish(cx)? {
-            cx.close();
+        if !self.control.is_handshaking() {
+            if !self.control.flush(cx)? {
+                return Ok(());
+            }
+            // Before he can see the end of the connection, and come again.
+            self.interpreter.leave_seat();
+            if !self.control.finish(cx)? {
+                return Ok(());
+            }
         }
+        cx.close();
         Ok(())
     }
 

@@ -8,6 +8,7 @@
 
 pub(crate) mod client;
 pub(crate) mod made_up;
+mod process;
 pub(crate) mod program;
 pub(crate) mod record;
 
@@ -17,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ftpdlib::{Builder, DummyAuthorizer, FtpServer, Perm, ServerHandle};
+use ftpdlib::{Builder, DummyAuthorizer, FtpServer, Perm, ServerHandle, Workers};
 use tempfile::TempDir;
 
 // Each test binary takes what it needs of these.
@@ -36,7 +37,8 @@ pub(crate) const PASSWORD: &str = "12345";
 
 /// A server on a free port with a home of its own; both are gone when it is dropped.
 pub(crate) struct TestServer {
-    handle: ServerHandle,
+    running: Running,
+    addr: SocketAddr,
     home: TempDir,
     record: Arc<Record>,
 }
@@ -83,26 +85,26 @@ impl TestServer {
         users.add_anonymous(home.path()).expect("anonymous");
         add(&mut users, home.path());
 
-        let record = Arc::new(Record::default());
+        let record = record();
         let for_handlers = record.clone();
         let builder = FtpServer::builder()
             .authorizer(users)
             .handler(move |_peer| Recorder(for_handlers.clone()))
+            .workers(workers())
             .auth_failed_timeout(Duration::from_millis(10));
-        let handle = settings(builder)
+        let server = settings(builder)
             .bind(SocketAddr::new(address, 0))
-            .expect("a free port")
-            .spawn()
-            .expect("a running server");
+            .expect("a free port");
         TestServer {
-            handle,
+            addr: server.local_addr(),
+            running: Running::new(server),
             home,
             record,
         }
     }
 
     pub(crate) fn addr(&self) -> SocketAddr {
-        self.handle.local_addr()
+        self.addr
     }
 
     pub(crate) fn home(&self) -> &Path {
@@ -167,9 +169,63 @@ impl TestServer {
 
     /// Stops the server and gives its home back.
     pub(crate) fn stop(self) -> TempDir {
-        self.handle.close_all();
+        drop(self.running);
         self.home
     }
+}
+
+/// A server that runs in this process, or in one of its own; it ends when this is dropped.
+enum Running {
+    Here { _handle: ServerHandle },
+    InProcess { _process: process::ServerProcess },
+}
+
+impl Running {
+    fn new(server: FtpServer) -> Running {
+        match callbacks_are_here() {
+            true => Running::Here {
+                _handle: server.spawn().expect("a running server"),
+            },
+            false => Running::InProcess {
+                _process: process::ServerProcess::start(server),
+            },
+        }
+    }
+}
+
+/// The worker model that the tests are to run in: `FTPDLIB_TEST_WORKERS`, by its name on the command
+/// line; by default the default one.
+pub(crate) fn workers() -> Workers {
+    match std::env::var("FTPDLIB_TEST_WORKERS").as_deref() {
+        Err(_) | Ok("async") => Workers::Async,
+        Ok("multi-thread") => Workers::MultiThread,
+        Ok("multi-proc") => Workers::MultiProcess,
+        Ok("pre-fork") => Workers::PreFork(2),
+        Ok(other) => panic!("FTPDLIB_TEST_WORKERS={other}"),
+    }
+}
+
+/// Whether callbacks run in this process, so that they and the test can share more than a record.
+pub(crate) fn callbacks_are_here() -> bool {
+    matches!(workers(), Workers::Async | Workers::MultiThread)
+}
+
+/// Whether this test cannot be in the model that is asked for, because it holds in its hand what only
+/// callbacks of the same process can reach; says so.
+pub(crate) fn cannot_reach_callbacks() -> bool {
+    let away = !callbacks_are_here();
+    if away {
+        skipped("the test shares memory with callbacks, which run in worker processes");
+    }
+    away
+}
+
+/// A record that the callbacks can write to, wherever they run.
+pub(crate) fn record() -> Arc<Record> {
+    Arc::new(match callbacks_are_here() {
+        true => Record::default(),
+        false => Record::over_processes(),
+    })
 }
 
 /// Bytes that repeat with no power of two, so that a chunk lost or doubled shows.

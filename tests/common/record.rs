@@ -1,31 +1,102 @@
 //! A handler that writes down every callback, and lets a test wait for one.
 
-use std::sync::{Condvar, Mutex};
-use std::time::Instant;
+use std::io::{Read, Write};
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::sync::{Condvar, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
 
 use ftpdlib::{Handler, Password, Session, Transferred};
 
 use super::PATIENCE;
 
 /// What the callbacks were, in words: `login user`, `received /f 10`.
+///
+/// In the models with worker processes callbacks run in children of the test's process, which send
+/// their words home.
 #[derive(Default)]
 pub(crate) struct Record {
     events: Mutex<Vec<String>>,
     added: Condvar,
+    post: Option<Post>,
+}
+
+/// The sending ends of all records that worker processes can write to.
+static SENDERS: Mutex<Vec<RawFd>> = Mutex::new(Vec::new());
+
+/// The way home from a worker process: lines, each in one write.
+struct Post {
+    home: u32,
+    letters: Mutex<(UnixStream, Vec<u8>)>,
+    send: UnixStream,
 }
 
 impl Record {
-    pub(crate) fn add(&self, event: impl Into<String>) {
-        self.events
+    /// One that worker processes can write to, too.
+    pub(crate) fn over_processes() -> Record {
+        let (read, send) = UnixStream::pair().expect("a pair of sockets");
+        SENDERS
             .lock()
             .expect("no test panics here")
-            .push(event.into());
+            .push(send.as_raw_fd());
+        let post = Post {
+            home: std::process::id(),
+            letters: Mutex::new((read, Vec::new())),
+            send,
+        };
+        Record {
+            post: Some(post),
+            ..Record::default()
+        }
+    }
+
+    pub(crate) fn add(&self, event: impl Into<String>) {
+        let event = event.into();
+        if let Some(post) = self.post.as_ref().filter(|post| post.is_away()) {
+            let line = format!("{}\n", event.escape_default());
+            return (&post.send)
+                .write_all(line.as_bytes())
+                .expect("the test is there");
+        }
+        self.lock().push(event);
         self.added.notify_all();
     }
 
     /// All events so far.
     pub(crate) fn all(&self) -> Vec<String> {
-        self.events.lock().expect("no test panics here").clone()
+        self.fetch(Duration::from_micros(1));
+        self.lock().clone()
+    }
+
+    /// What a process needs to write to all that there are.
+    pub(crate) fn descriptors() -> Vec<RawFd> {
+        SENDERS.lock().expect("no test panics here").clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<String>> {
+        self.events.lock().expect("no test panics here")
+    }
+
+    /// Takes what came from worker processes, waiting at most so long for the first of it.
+    fn fetch(&self, patience: Duration) {
+        let Some(post) = &self.post else { return };
+        let mut letters = post.letters.lock().expect("no test panics here");
+        let (read, rest) = &mut *letters;
+        let mut wait = patience;
+        loop {
+            let mut bytes = [0; 4096];
+            read.set_read_timeout(Some(wait)).expect("a timeout");
+            match read.read(&mut bytes) {
+                Ok(count) if count > 0 => rest.extend_from_slice(&bytes[..count]),
+                _ => break,
+            }
+            wait = Duration::from_micros(1);
+        }
+        while let Some(end) = rest.iter().position(|&byte| byte == b'\n') {
+            let line: Vec<u8> = rest.drain(..=end).take(end).collect();
+            let line = String::from_utf8(line).expect("escaped text");
+            self.lock().push(unescape(&line));
+        }
     }
 
     /// How often an event has come so far.
@@ -37,17 +108,23 @@ impl Record {
     #[track_caller]
     pub(crate) fn wait_until(&self, enough: impl Fn(&[String]) -> bool) -> Vec<String> {
         let deadline = Instant::now() + PATIENCE;
-        let mut events = self.events.lock().expect("no test panics here");
-        while !enough(&events) {
+        loop {
+            let events = self.all();
+            if enough(&events) {
+                return events;
+            }
             let left = deadline.saturating_duration_since(Instant::now());
             assert!(!left.is_zero(), "waited in vain; so far: {events:?}");
-            events = self
-                .added
-                .wait_timeout(events, left)
-                .expect("no test panics here")
-                .0;
+            if self.post.is_some() {
+                self.fetch(left);
+            } else {
+                let known = events.len();
+                let waited = self
+                    .added
+                    .wait_timeout_while(self.lock(), left, |events| events.len() == known);
+                drop(waited.expect("no test panics here"));
+            }
         }
-        events.clone()
     }
 
     /// Waits for one event.
@@ -62,6 +139,45 @@ impl Record {
         let events = self.wait_until(|events| events.len() >= expected.len());
         assert_eq!(events, expected);
     }
+}
+
+impl Drop for Post {
+    fn drop(&mut self) {
+        // Before the number is another's.
+        let own = self.send.as_raw_fd();
+        let mut senders = SENDERS.lock().expect("no test panics here");
+        senders.retain(|&descriptor| descriptor != own);
+    }
+}
+
+impl Post {
+    fn is_away(&self) -> bool {
+        std::process::id() != self.home
+    }
+}
+
+/// Undoes `escape_default`, as far as these words need it.
+fn unescape(line: &str) -> String {
+    let mut text = String::new();
+    let mut chars = line.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => match chars.next() {
+                Some('n') => text.push('\n'),
+                Some('r') => text.push('\r'),
+                Some('t') => text.push('\t'),
+                Some('u') => {
+                    let code: String = chars.by_ref().skip(1).take_while(|&c| c != '}').collect();
+                    let code = u32::from_str_radix(&code, 16).expect("hexadecimal digits");
+                    text.push(char::from_u32(code).expect("a character"));
+                }
+                Some(c) => text.push(c),
+                None => {}
+            },
+            c => text.push(c),
+        }
+    }
+    text
 }
 
 /// The handler of every session that writes into a [`Record`].

@@ -137,7 +137,7 @@ impl Handler for Twice {
 #[test]
 fn two_guards_are_two() {
     let (send, guards) = channel();
-    let record = Arc::new(Record::default());
+    let record = crate::common::record();
     let for_handlers = record.clone();
     let server = TestServer::with(|builder| {
         let send = std::sync::Mutex::new(send);

@@ -373,7 +373,7 @@ fn the_real_path_reaches_the_callback() {
             self.0.add(format!("{} {path} {known}", file.command()));
         }
     }
-    let record = std::sync::Arc::new(crate::common::Record::default());
+    let record = crate::common::record();
     let for_handlers = record.clone();
     let server = TestServer::with(|builder| builder.handler(move |_| Real(for_handlers.clone())));
     server.mkdir("dir");

@@ -206,6 +206,11 @@ impl Interpreter {
         &self.seat
     }
 
+    /// The client is as good as gone: another may come in his place.
+    pub(crate) fn leave_seat(&mut self) {
+        self.seat.release();
+    }
+
     pub(crate) fn username(&self) -> &str {
         &self.username
     }
