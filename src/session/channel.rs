@@ -227,7 +227,7 @@ impl Core {
             }
             Turn::Job(job) => {
                 let number = self.flow_number;
-                if !self.run_on_pool(cx, DATA, job, move |outcome| Note::Flow(number, outcome)) {
+                if !self.run_on_pool(cx, job, move |outcome| Note::Flow(number, outcome)) {
                     let error = io::Error::other("No worker thread");
                     self.end_flow(Verdict::File(error), now);
                 }
@@ -243,9 +243,11 @@ impl Core {
         if let Dtp::Open {
             flow: Some(flow), ..
         } = &mut self.dtp
-            && let Some(verdict) = flow.job_done(outcome, cx.now())
         {
-            self.end_flow(verdict, cx.now());
+            match flow.job_done(outcome, cx.now()) {
+                Some(verdict) => self.end_flow(verdict, cx.now()),
+                None => self.pump(cx),
+            }
         }
     }
 

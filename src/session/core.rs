@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ftpdlib_reactor::{Channel, Context, TcpStream, TimerId};
+use ftpdlib_reactor::{Context, TcpStream, TimerId};
 use log::Level;
 
 use super::Service;
@@ -232,30 +232,29 @@ impl Core {
         }
     }
 
-    /// Where a job runs: at once here, or on a worker thread while the session is asleep.
+    /// Where a job runs: at once here, or on a worker thread. The interpreter takes no line until
+    /// it has the outcome.
     fn start_job(&mut self, cx: &mut Context<'_>, id: JobId, job: Job) {
         if !job.is_slow() {
             return self.inputs.push_back(Input::Job(id, job.run()));
         }
-        if !self.run_on_pool(cx, CONTROL, job, move |outcome| Note::Job(id, outcome)) {
+        if !self.run_on_pool(cx, job, move |outcome| Note::Job(id, outcome)) {
             self.inputs.push_back(Input::Job(id, Outcome::Lost));
         }
     }
 
-    /// Runs a job on a worker thread, its channel asleep until the outcome is there.
+    /// Runs a job on a worker thread, which sends its outcome. The session's channels go on
+    /// meanwhile: whoever waits for the outcome knows that.
     pub(super) fn run_on_pool(
         &mut self,
         cx: &mut Context<'_>,
-        channel: Channel,
         job: Job,
         note: impl FnOnce(Outcome) -> Note + Send + 'static,
     ) -> bool {
-        let (handle, key, sleeping) = (cx.handle(), cx.key(), cx.del_channel(channel));
+        let (handle, key) = (cx.handle(), cx.key());
         let started = self.service.pool.run(move || {
             let outcome = catch_unwind(AssertUnwindSafe(|| job.run())).unwrap_or(Outcome::Lost);
             handle.send(key, Box::new(note(outcome)));
-            // After the outcome, so that the session wakes knowing it.
-            sleeping.add_channel();
         });
         if let Err(error) = &started {
             self.log(
