@@ -57,10 +57,11 @@ pub use proto::encoding::{Encoding, EncodingError};
 pub use proto::path::{PathError, VirtualPath};
 pub use proto::perm::{Perm, PermError};
 pub use proto::reply::{Reply, Text};
-pub use reactor::{Sleeping, TimerId};
+pub use reactor::TimerId;
 pub use server::{Builder, Control, FtpServer, ServerHandle, Workers, inherited_listener};
-pub use session::custom::Command;
+pub use session::custom::{Command, Work};
 pub use session::handler::{Handler, Session, Verdict};
+pub use session::question::{OffloadError, Sleeping};
 pub use session::transferred::Transferred;
 pub use tls::{SessionReuse, Tls, TlsError};
 

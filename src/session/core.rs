@@ -2,6 +2,7 @@
 //!
 //! The data channel's part of it is in [`channel`](super::channel).
 
+use std::any::Any;
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
@@ -19,6 +20,7 @@ use super::dtp::Dtp;
 use super::interpreter::{Effect, Input, Interpreter, Timer};
 use super::job::{Job, JobId, Outcome};
 use super::logging;
+use super::question::{Decision, Question, QuestionId};
 use super::slot::{CONTROL, OWN_TIMERS, TAG_DATA, TAG_HANDSHAKE, TAG_IDLE, TAG_REFUSAL};
 use crate::proto::escape::Escaped;
 use crate::proto::reply::Reply;
@@ -34,6 +36,10 @@ pub(crate) enum Note {
     Job(JobId, Outcome),
     /// A job of the data plane's is done.
     Flow(u32, Outcome),
+    /// A guard of a library user's has gone.
+    Back(QuestionId, Decision),
+    /// Offloaded work is done, or could not be.
+    Worked(QuestionId, u32, Box<dyn Any + Send>),
     /// The server stops: end when the transfer has ended.
     Drain,
     /// Write a line on yourself to the log.
@@ -51,6 +57,9 @@ pub(crate) struct Core {
     pub(super) timers: [Option<TimerId>; OWN_TIMERS],
     /// Tells a flow's job from one of an earlier flow.
     pub(super) flow_number: u32,
+    /// What waits for a library user's word.
+    pub(super) questions: Vec<Question>,
+    pub(super) last_question: QuestionId,
     pub(super) life: Life,
     /// The interpreter wants to know when the client has taken everything.
     pub(super) awaits_drain: bool,
@@ -93,6 +102,8 @@ impl Core {
             inputs: VecDeque::new(),
             timers: [None; OWN_TIMERS],
             flow_number: 0,
+            questions: Vec::new(),
+            last_question: 0,
             life: Life::Open,
             awaits_drain: false,
             starts_tls: false,
@@ -112,6 +123,9 @@ impl Core {
     /// Holds no memory that is not in use, as the session waits for its client.
     pub(super) fn shrink(&mut self, cx: &mut Context<'_>) {
         self.inputs = VecDeque::new();
+        if self.questions.is_empty() {
+            self.questions = Vec::new();
+        }
         self.interpreter.shrink();
         if self.service.alone && matches!(self.dtp, Dtp::Idle) {
             cx.release_scratch();
@@ -214,8 +228,6 @@ impl Core {
                 let progress = self.progress(cx.now());
                 self.inputs.push_back(Input::Progress(progress));
             }
-            // Those that need the handler are carried out by the client.
-            Effect::Event(_) | Effect::Custom(..) => {}
         }
     }
 
@@ -252,16 +264,18 @@ impl Core {
         note: impl FnOnce(Outcome) -> Note + Send + 'static,
     ) -> bool {
         let (handle, key) = (cx.handle(), cx.key());
-        let started = self.service.pool.run(move || {
+        let started = self.on_pool(move || {
             let outcome = catch_unwind(AssertUnwindSafe(|| job.run())).unwrap_or(Outcome::Lost);
             handle.send(key, Box::new(note(outcome)));
         });
-        if let Err(error) = &started {
-            self.log(
-                Level::Error,
-                &format!("cannot start a worker thread: {error}"),
-            );
-        }
         started.is_ok()
+    }
+
+    /// Starts a task on a worker thread.
+    pub(super) fn on_pool(&self, task: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        self.service.pool.run(task).inspect_err(|error| {
+            let text = format!("cannot start a worker thread: {error}");
+            self.log(Level::Error, &text);
+        })
     }
 }

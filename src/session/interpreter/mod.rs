@@ -1,7 +1,7 @@
 //! The protocol interpreter of one client, sans-IO.
 //!
-//! [`Interpreter::handle`] takes one [`Input`]; [`Interpreter::poll_effect`] gives the [`Effect`]s
-//! it has, to be drained before the next input. It owns what RFC 959 calls the state of the
+//! [`Interpreter::handle`] takes one [`Input`]; [`Interpreter::poll_step`] gives the [`Effect`]s and
+//! [`Call`]s it has, to be drained before the next input. It owns what RFC 959 calls the state of the
 //! server-PI: who is logged in, TYPE, REST, RNFR, what the data connection is for. It has no
 //! socket, opens no file and reads no clock, so every rule of it is tested as plain values.
 //!
@@ -34,9 +34,13 @@ use self::secure::Security;
 pub(crate) use self::secure::Unprotected;
 use self::table::{Marks, Row, Run, Table};
 use self::transfer::Transfer;
-pub(crate) use self::vocabulary::{Effect, End, Event, Input, Progress, Timer, Verdict};
+pub(crate) use self::vocabulary::{
+    Call, Effect, End, Event, Input, Progress, Step, Timer, Verdict,
+};
+use super::cancel::{Canceller, cancel};
 use super::census::Seat;
 use super::config::Config;
+use super::custom::{Pooled, Work};
 use super::job::{Files, Job, JobId, OpenError, Outcome, Source};
 use crate::auth::{Account, ClientCertificate, Password};
 use crate::fs::{describe, is_passing};
@@ -54,7 +58,11 @@ type Then = Box<dyn FnOnce(&mut Interpreter, Outcome)>;
 /// What the command in progress waits for.
 enum Wait {
     Nothing,
-    Job(JobId, Then),
+    Job {
+        id: JobId,
+        then: Then,
+        on_abort: OnAbort,
+    },
     /// PASV or EPSV.
     Listen {
         extended: bool,
@@ -63,6 +71,8 @@ enum Wait {
     Connect,
     /// A library user's command.
     Custom,
+    /// PASS, for what the handler says to the login.
+    Login(Password),
     /// STAT without argument.
     Progress,
     /// STAT of a path: the part of the listing that is still to come.
@@ -70,13 +80,33 @@ enum Wait {
     /// ABOR, for the transfer's end.
     Abort,
     /// AUTH, or the beginning of implicit FTPS, for the handshake.
-    Tls,
+    Tls {
+        /// Of the handler's own.
+        greeting: Option<Reply>,
+    },
     /// PASS, for the delay before its refusal.
     Refusal {
         username: String,
         password: Password,
-        text: String,
+        reply: Reply,
     },
+}
+
+/// What ABOR does to a command that waits for a job.
+enum OnAbort {
+    /// It waits, too: the job changes something, and its outcome is to be told.
+    Waits,
+    /// Nobody needs the outcome.
+    Leaves,
+    /// The job is asked to stop; its outcome is told.
+    Cancels(Canceller),
+}
+
+/// An ABOR that waits for the command that it came to abort.
+enum Abor {
+    Run,
+    /// The handler's reply to it.
+    Refused(Reply),
 }
 
 /// The data connection, as far as the protocol cares.
@@ -103,7 +133,7 @@ pub(crate) struct Interpreter {
     seat: Seat,
     peer: SocketAddr,
     local: SocketAddr,
-    effects: VecDeque<Effect>,
+    steps: VecDeque<Step>,
     wait: Wait,
     current: Option<Current>,
     last_job: JobId,
@@ -134,6 +164,8 @@ pub(crate) struct Interpreter {
     transfer_job: Option<(JobId, Then)>,
     /// Replies of a transfer that ended while a STAT listing is on its way: they follow it.
     held: Option<Vec<Effect>>,
+    /// ABOR came in the midst of a command; it is done when that is.
+    abor: Option<Abor>,
     /// No line is taken any more; the session ends with the transfer.
     quitting: bool,
 }
@@ -153,7 +185,7 @@ impl Interpreter {
             seat,
             peer,
             local: canonical_addr(local),
-            effects: VecDeque::new(),
+            steps: VecDeque::new(),
             wait: Wait::Nothing,
             current: None,
             last_job: 0,
@@ -175,23 +207,41 @@ impl Interpreter {
             transfer: Transfer::Idle,
             transfer_job: None,
             held: None,
+            abor: None,
             quitting: false,
         }
     }
 
     /// The next thing to do. Drained before the next [`handle`](Interpreter::handle).
-    pub(crate) fn poll_effect(&mut self) -> Option<Effect> {
-        self.effects.pop_front()
+    pub(crate) fn poll_step(&mut self) -> Option<Step> {
+        self.steps.pop_front()
     }
 
     /// Holds no memory that is not in use, as the session waits for its client.
     pub(crate) fn shrink(&mut self) {
-        self.effects = VecDeque::new();
+        self.steps = VecDeque::new();
     }
 
     /// Whether the next command line may come.
     pub(crate) fn wants_line(&self) -> bool {
         matches!(self.wait, Wait::Nothing) && !self.quitting
+    }
+
+    /// Whether the command in progress waits for something that may be aborted: then ABOR may come
+    /// all the same, and a client that leaves is not waited for.
+    pub(crate) fn is_abortable(&self) -> bool {
+        let abortable = match &self.wait {
+            Wait::Job { on_abort, .. } => !matches!(on_abort, OnAbort::Waits),
+            Wait::Connect => true,
+            _ => false,
+        };
+        abortable && self.abor.is_none()
+    }
+
+    /// Whether the command in progress waits for something that is not the client's to bring about,
+    /// so that it does no harm to look at what he sends meanwhile.
+    pub(crate) fn is_busy(&self) -> bool {
+        matches!(self.wait, Wait::Job { .. } | Wait::Connect)
     }
 
     pub(crate) fn peer(&self) -> SocketAddr {
@@ -238,8 +288,23 @@ impl Interpreter {
 
     /// Takes what happened.
     pub(crate) fn handle(&mut self, input: Input) {
+        self.take(input);
+        if self.abor.is_some() && self.wants_line() {
+            match self.abor.take() {
+                Some(Abor::Run) => transfer::abor(self, b""),
+                Some(Abor::Refused(reply)) => self.finish(reply),
+                None => {}
+            }
+        }
+    }
+
+    fn take(&mut self, input: Input) {
         match input {
-            Input::Start => secure::start(self),
+            Input::Command(_) if !matches!(self.wait, Wait::Nothing) => self.abort_command(),
+            Input::Refused(_, reply) if !matches!(self.wait, Wait::Nothing) => {
+                self.abor = Some(Abor::Refused(reply));
+            }
+            Input::Start(greeting) => secure::start(self, greeting),
             Input::Secured(certificate) => secure::secured(self, certificate),
             Input::Command(command) => self.command(command),
             Input::Refused(command, reply) => {
@@ -269,8 +334,33 @@ impl Interpreter {
                     self.finish(reply);
                 }
             }
+            Input::LoginAnswered(answer) => login::answered(self, answer),
+            Input::TransferAnswered(answer) => transfer::answered(self, answer),
             Input::Timer(timer) => self.timer(timer),
             Input::Shutdown => login::shutdown(self),
+        }
+    }
+
+    /// ABOR, in the midst of a command.
+    fn abort_command(&mut self) {
+        self.reset_idle();
+        self.abor = Some(Abor::Run);
+        match &self.wait {
+            Wait::Job {
+                on_abort: OnAbort::Cancels(canceller),
+                ..
+            } => canceller.cancel(),
+            Wait::Job {
+                on_abort: OnAbort::Leaves,
+                ..
+            } => self.finish_at(Level::Info, Reply::new(426, "Aborted via ABOR.")),
+            Wait::Connect => {
+                data::close(self);
+                let text = "Can't open data connection: aborted via ABOR.";
+                self.finish_at(Level::Info, Reply::new(425, text));
+            }
+            // It waits for the command's end.
+            _ => {}
         }
     }
 
@@ -333,24 +423,47 @@ impl Interpreter {
             Run::Plain(run) => run(self, arg),
             Run::Path(argument, run) => self.with_argument(*argument, arg, row.perm, *run),
             Run::WordPath(run) => self.with_word_and_path(arg, row.perm, *run),
+            Run::Pooled(run) => {
+                let run = Arc::clone(run);
+                self.with_path(arg, row.perm, move |it, path| it.pooled(run, path));
+            }
             &Run::Custom { index, takes_path } => {
                 let bytes = arg.to_vec();
                 match (takes_path, row.perm) {
                     (true, perm) => self.with_path(arg, perm, move |it, path| {
-                        it.custom(Effect::Custom(index, bytes, Some(path)));
+                        it.custom(index, bytes, Some(path));
                     }),
-                    (false, Perm::NONE) => self.custom(Effect::Custom(index, bytes, None)),
+                    (false, Perm::NONE) => self.custom(index, bytes, None),
                     (false, perm) => self.with_path(b"/", perm, move |it, _| {
-                        it.custom(Effect::Custom(index, bytes, None));
+                        it.custom(index, bytes, None);
                     }),
                 }
             }
         }
     }
 
-    fn custom(&mut self, effect: Effect) {
+    fn custom(&mut self, index: usize, arg: Vec<u8>, path: Option<VirtualPath>) {
         self.wait = Wait::Custom;
-        self.effect(effect);
+        self.steps
+            .push_back(Step::Call(Call::Custom(index, arg, path)));
+    }
+
+    /// A library user's command that is done on a worker thread.
+    fn pooled(&mut self, run: Pooled, path: VirtualPath) {
+        let Some(account) = self.account.clone() else {
+            return self.finish(not_logged_in());
+        };
+        let (canceller, cancel) = cancel();
+        let work = Work::new(account, cancel);
+        let job = Job::Command { run, work, path };
+        self.abortable_job(
+            job,
+            OnAbort::Cancels(canceller),
+            |it, outcome| match outcome {
+                Outcome::Reply(reply) => it.finish(reply),
+                _ => it.lost(),
+            },
+        );
     }
 
     /// What REST and ALLO said is for one transfer command, whatever becomes of that.
@@ -378,7 +491,12 @@ impl Interpreter {
     }
 
     fn effect(&mut self, effect: Effect) {
-        self.effects.push_back(effect);
+        self.steps.push_back(Step::Effect(effect));
+    }
+
+    /// Calls the handler.
+    fn event(&mut self, event: Event) {
+        self.steps.push_back(Step::Call(Call::Event(event)));
     }
 
     /// A reply that is not the command's last (1xx), or not a command's at all.
@@ -405,7 +523,8 @@ impl Interpreter {
             self.effect(Effect::LogCommand(line));
         }
         self.reply(level, reply);
-        self.effects.extend(self.held.take().into_iter().flatten());
+        let held = self.held.take().into_iter().flatten();
+        self.steps.extend(held.map(Step::Effect));
     }
 
     /// `550` with the system's words, or the code that fits the error better.
@@ -422,13 +541,27 @@ impl Interpreter {
         let Some(account) = &self.account else {
             return self.finish(not_logged_in());
         };
+        let on_abort = match work.changes_something() {
+            true => OnAbort::Waits,
+            false => OnAbort::Leaves,
+        };
         let job = Job::Files(Arc::clone(account.filesystem()), work);
-        self.job(job, then);
+        self.abortable_job(job, on_abort, then);
     }
 
     fn job(&mut self, job: Job, then: impl FnOnce(&mut Interpreter, Outcome) + 'static) {
+        self.abortable_job(job, OnAbort::Waits, then);
+    }
+
+    fn abortable_job(
+        &mut self,
+        job: Job,
+        on_abort: OnAbort,
+        then: impl FnOnce(&mut Interpreter, Outcome) + 'static,
+    ) {
         let id = self.new_job();
-        self.wait = Wait::Job(id, Box::new(then));
+        let then = Box::new(then);
+        self.wait = Wait::Job { id, then, on_abort };
         self.effect(Effect::Job(id, job));
     }
 
@@ -439,7 +572,9 @@ impl Interpreter {
 
     fn job_done(&mut self, id: JobId, outcome: Outcome) {
         match std::mem::replace(&mut self.wait, Wait::Nothing) {
-            Wait::Job(waited, then) if waited == id => then(self, outcome),
+            Wait::Job {
+                id: waited, then, ..
+            } if waited == id => then(self, outcome),
             other => {
                 self.wait = other;
                 if let Some((_, then)) = self.transfer_job.take_if(|(waited, _)| *waited == id) {
