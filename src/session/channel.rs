@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use ftpdlib_reactor::{Context, Interest, TcpStream, connect, finish_connect};
 use log::Level;
 
+use super::cancel::cancel;
 use super::census::{Allowance, Counted, Direction};
 use super::core::{Core, Note};
 use super::dtp::{self, Arrival, Dtp};
@@ -225,7 +226,10 @@ impl Core {
                 flow.sleep(cx.del_channel(DATA));
                 self.arm(cx, TAG_PAUSE, pause);
             }
-            Turn::Job(job) => {
+            Turn::Job(mut job) => {
+                let (canceller, cancel) = cancel();
+                job.cancel_by(cancel);
+                self.flow_job = Some(canceller);
                 let number = self.flow_number;
                 if !self.run_on_pool(cx, job, move |outcome| Note::Flow(number, outcome)) {
                     let error = io::Error::other("No worker thread");
@@ -240,6 +244,7 @@ impl Core {
         if number != self.flow_number {
             return;
         }
+        self.flow_job = None;
         if let Dtp::Open {
             flow: Some(flow), ..
         } = &mut self.dtp
@@ -299,6 +304,7 @@ impl Core {
             flow: Some(flow), ..
         } = mem::take(&mut self.dtp)
         {
+            self.flow_job = None;
             self.inputs.push_back(Input::Ended(flow.end(verdict, now)));
         }
     }

@@ -14,6 +14,7 @@ use ftpdlib_reactor::{Context, TcpStream, TimerId};
 use log::Level;
 
 use super::Service;
+use super::cancel::Canceller;
 use super::census::Seat;
 use super::control::Control;
 use super::dtp::Dtp;
@@ -57,6 +58,8 @@ pub(crate) struct Core {
     pub(super) timers: [Option<TimerId>; OWN_TIMERS],
     /// Tells a flow's job from one of an earlier flow.
     pub(super) flow_number: u32,
+    /// Cancels the flow's job when the flow ends.
+    pub(super) flow_job: Option<Canceller>,
     /// What waits for a library user's word.
     pub(super) questions: Vec<Question>,
     pub(super) last_question: QuestionId,
@@ -102,6 +105,7 @@ impl Core {
             inputs: VecDeque::new(),
             timers: [None; OWN_TIMERS],
             flow_number: 0,
+            flow_job: None,
             questions: Vec::new(),
             last_question: 0,
             life: Life::Open,

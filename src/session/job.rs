@@ -10,6 +10,7 @@ use std::hash::{BuildHasher, Hasher};
 use std::io;
 use std::sync::Arc;
 
+use super::cancel::Cancel;
 use super::custom::{Pooled, Work};
 use super::listing::{Format, Listing};
 use crate::auth::{Account, AuthFailed, Authorizer, Credentials};
@@ -164,6 +165,13 @@ impl Job {
             // Asked for only where the file system is slow.
             Job::Fill(Source::File(_), _) | Job::Store(..) | Job::Close(_) => true,
             Job::Command { .. } => true,
+        }
+    }
+
+    /// Lets it stop when nobody wants its outcome any more, where it has pieces to stop between.
+    pub(crate) fn cancel_by(&mut self, cancel: Cancel) {
+        if let Job::Fill(Source::Listing(listing), _) = self {
+            listing.cancel_by(cancel);
         }
     }
 

@@ -269,3 +269,33 @@ fn abor_while_an_active_connection_is_made() {
     assert_eq!(bench.data_closed, 2);
     assert!(bench.feed(Input::Connected(Ok(()))).is_empty());
 }
+
+#[test]
+fn a_listing_that_nobody_wants_is_not_finished() {
+    let mut bench = Bench::logged_in();
+    bench.files.dir("/d");
+    for at in 0..1000 {
+        bench.files.file(&format!("/d/{at}"), "");
+    }
+    bench.say("PASV");
+    bench.open_data();
+    bench.say("NLST d");
+    let fill = |source, wanted: bool| {
+        let mut job = Job::Fill(source, usize::MAX);
+        let (canceller, cancel) = cancel();
+        job.cancel_by(cancel);
+        if !wanted {
+            canceller.cancel();
+        }
+        match job.run() {
+            Outcome::Filled(source, bytes, result) => (source, bytes, result),
+            _ => panic!("a listing is filled"),
+        }
+    };
+    let source = bench.source.take().unwrap();
+    let (source, bytes, result) = fill(source, false);
+    assert!(result.is_err() && bytes.is_empty());
+    let (_, bytes, result) = fill(source, true);
+    assert!(matches!(result, Ok(false)));
+    assert_eq!(bytes.split(|&byte| byte == b'\n').count(), 1001);
+}
