@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ftpdlib::{
-    Command, CommandLine, Handler, Password, Reply, Session, Sleeping, TimerId, Transferred,
-    Verdict,
+    Builder, Command, CommandLine, Handler, Password, Reply, Session, Sleeping, TimerId,
+    Transferred, Verdict,
 };
 
 use crate::common::{Client, PATIENCE, Record, SHORT, TestServer, client, sample};
@@ -101,19 +101,29 @@ impl Stage {
     }
 
     fn answering(callback: &'static str, answer: Option<Reply>) -> Stage {
+        Stage::with(callback, answer, |builder| builder)
+    }
+
+    fn limited(callback: &'static str, settings: impl FnOnce(Builder) -> Builder) -> Stage {
+        Stage::with(callback, None, settings)
+    }
+
+    fn with(
+        callback: &'static str,
+        answer: Option<Reply>,
+        settings: impl FnOnce(Builder) -> Builder,
+    ) -> Stage {
         let (send, guards) = channel();
         let send = Mutex::new(send);
         let record = Arc::new(Record::default());
         let for_handlers = Arc::clone(&record);
         let server = TestServer::with(|builder| {
-            builder
-                .command(Command::new("XHELD").run(|_, _| Ok(Reply::new(200, "Ran."))))
-                .handler(move |_| Holding {
-                    callback,
-                    guards: send.lock().unwrap().clone(),
-                    record: Arc::clone(&for_handlers),
-                    answer: answer.clone(),
-                })
+            settings(builder).handler(move |_| Holding {
+                callback,
+                guards: send.lock().unwrap().clone(),
+                record: Arc::clone(&for_handlers),
+                answer: answer.clone(),
+            })
         });
         server.write("file", "content");
         Stage {
@@ -253,6 +263,27 @@ fn a_login_hook_may_refuse_at_once_and_it_counts() {
     client.expect("PASS 12345", 530).contains("Disconnecting");
     client.expect_end();
     server.login_as("anonymous", "").expect_alive();
+}
+
+#[test]
+fn a_login_that_the_hook_refuses_takes_no_place() {
+    let stage = Stage::limited("login", |builder| builder.max_cons_per_user(1));
+    let log_in = || {
+        let mut client = stage.server.connect();
+        client.expect("USER user", 331);
+        client.line("PASS 12345");
+        client
+    };
+    let mut refused = log_in();
+    stage.guard().answer(Reply::new(530, "Not now."));
+    refused.expect_reply(530);
+    // One whose login waits has his place.
+    let mut waiting = log_in();
+    let guard = stage.guard();
+    assert!(log_in().expect_reply(530).text.contains("Too many"));
+    guard.add_channel();
+    waiting.expect_reply(230);
+    refused.expect_alive();
 }
 
 #[test]
@@ -443,25 +474,14 @@ fn a_transfer_and_a_timer_go_on_meanwhile() {
 
 #[test]
 fn a_client_that_waits_is_not_idle() {
-    let (send, guards) = channel();
-    let (send, record) = (Mutex::new(send), Arc::new(Record::default()));
-    let for_handlers = Arc::clone(&record);
-    let server = TestServer::with(|builder| {
-        builder.timeout(SHORT).handler(move |_| Holding {
-            callback: "command",
-            guards: send.lock().unwrap().clone(),
-            record: Arc::clone(&for_handlers),
-            answer: None,
-        })
-    });
-    let mut client = server.connect();
+    let stage = Stage::limited("command", |builder| builder.timeout(SHORT));
+    let mut client = stage.server.connect();
     client.line("FEAT");
-    let (_, guard) = guards.recv_timeout(PATIENCE).unwrap();
+    let guard = stage.guard();
     // Who does nothing is sent away in this time, and more.
-    let mut idle = server.connect();
-    idle.expect_reply(421);
-    let mut idle = server.connect();
-    idle.expect_reply(421);
+    for _ in 0..2 {
+        stage.server.connect().expect_reply(421);
+    }
     assert!(client.is_silent());
     guard.add_channel();
     client.expect_reply(211);
