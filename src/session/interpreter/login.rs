@@ -116,7 +116,7 @@ fn refuse_with(it: &mut Interpreter, password: Password, reply: Reply) {
     it.wait = Wait::Refusal {
         username,
         password,
-        reply,
+        reply: Box::new(reply),
     };
     refuse(it);
 }
@@ -146,9 +146,9 @@ fn refuse(it: &mut Interpreter) {
         it.config.max_login_attempts != 0 && it.attempted_logins >= it.config.max_login_attempts;
     if last {
         let text = [reply.text(), b" Disconnecting."].concat();
-        reply = Reply::new(reply.code(), text);
+        *reply = Reply::new(reply.code(), text);
     }
-    it.finish(reply);
+    it.finish(*reply);
     if last {
         close_after_transfer(it);
     }

@@ -6,7 +6,7 @@
 //! socket, opens no file and reads no clock, so every rule of it is tested as plain values.
 //!
 //! A command runs from its row in [`table`] to its final reply in one function; where
-//! it must wait, it leaves what comes then as a closure ([`Wait`]). While it waits no further line
+//! it must wait, it leaves what comes then as a closure ([`wait`]). While it waits no further line
 //! is taken ([`Interpreter::wants_line`]), so every line gets exactly one final reply, in order.
 
 pub(crate) mod data;
@@ -19,6 +19,7 @@ pub(crate) mod service;
 pub(crate) mod table;
 pub(crate) mod transfer;
 mod vocabulary;
+mod wait;
 
 #[cfg(test)]
 mod tests;
@@ -37,12 +38,11 @@ use self::transfer::Transfer;
 pub(crate) use self::vocabulary::{
     Call, Effect, End, Event, Input, Progress, Step, Timer, Verdict,
 };
-use super::cancel::{Canceller, cancel};
+use self::wait::{Abor, Then, Wait};
 use super::census::Seat;
 use super::config::Config;
-use super::custom::{Pooled, Work};
-use super::job::{Files, Job, JobId, OpenError, Outcome, Source};
-use crate::auth::{Account, ClientCertificate, Password};
+use super::job::{Job, JobId, OpenError, Outcome};
+use crate::auth::{Account, ClientCertificate};
 use crate::fs::{describe, is_passing};
 use crate::proto::addr::{canonical, canonical_addr};
 use crate::proto::command::{Arg, CommandLine, is_foreign};
@@ -51,63 +51,6 @@ use crate::proto::mlsx::Facts;
 use crate::proto::path::VirtualPath;
 use crate::proto::perm::Perm;
 use crate::proto::reply::Reply;
-
-/// What comes when a job is done.
-type Then = Box<dyn FnOnce(&mut Interpreter, Outcome)>;
-
-/// What the command in progress waits for.
-enum Wait {
-    Nothing,
-    Job {
-        id: JobId,
-        then: Then,
-        on_abort: OnAbort,
-    },
-    /// PASV or EPSV.
-    Listen {
-        extended: bool,
-    },
-    /// PORT or EPRT.
-    Connect,
-    /// A library user's command.
-    Custom,
-    /// PASS, for what the handler says to the login.
-    Login(Password),
-    /// STAT without argument.
-    Progress,
-    /// STAT of a path: the part of the listing that is still to come.
-    Drained(Source),
-    /// ABOR, for the transfer's end.
-    Abort,
-    /// AUTH, or the beginning of implicit FTPS, for the handshake.
-    Tls {
-        /// Of the handler's own.
-        greeting: Option<Reply>,
-    },
-    /// PASS, for the delay before its refusal.
-    Refusal {
-        username: String,
-        password: Password,
-        reply: Reply,
-    },
-}
-
-/// What ABOR does to a command that waits for a job.
-enum OnAbort {
-    /// It waits, too: the job changes something, and its outcome is to be told.
-    Waits,
-    /// Nobody needs the outcome.
-    Leaves,
-    /// The job is asked to stop; its outcome is told.
-    Cancels(Canceller),
-}
-
-/// An ABOR that waits for the command that it came to abort.
-enum Abor {
-    Run,
-    /// The handler's reply to it.
-    Refused(Reply),
-}
 
 /// The data connection, as far as the protocol cares.
 enum Data {
@@ -227,23 +170,6 @@ impl Interpreter {
         matches!(self.wait, Wait::Nothing) && !self.quitting
     }
 
-    /// Whether the command in progress waits for something that may be aborted: then ABOR may come
-    /// all the same, and a client that leaves is not waited for.
-    pub(crate) fn is_abortable(&self) -> bool {
-        let abortable = match &self.wait {
-            Wait::Job { on_abort, .. } => !matches!(on_abort, OnAbort::Waits),
-            Wait::Connect => true,
-            _ => false,
-        };
-        abortable && self.abor.is_none()
-    }
-
-    /// Whether the command in progress waits for something that is not the client's to bring about,
-    /// so that it does no harm to look at what he sends meanwhile.
-    pub(crate) fn is_busy(&self) -> bool {
-        matches!(self.wait, Wait::Job { .. } | Wait::Connect)
-    }
-
     pub(crate) fn peer(&self) -> SocketAddr {
         self.peer
     }
@@ -292,7 +218,7 @@ impl Interpreter {
         if self.abor.is_some() && self.wants_line() {
             match self.abor.take() {
                 Some(Abor::Run) => transfer::abor(self, b""),
-                Some(Abor::Refused(reply)) => self.finish(reply),
+                Some(Abor::Refused(reply)) => self.finish(*reply),
                 None => {}
             }
         }
@@ -302,7 +228,7 @@ impl Interpreter {
         match input {
             Input::Command(_) if !matches!(self.wait, Wait::Nothing) => self.abort_command(),
             Input::Refused(_, reply) if !matches!(self.wait, Wait::Nothing) => {
-                self.abor = Some(Abor::Refused(reply));
+                self.abor = Some(Abor::Refused(Box::new(reply)));
             }
             Input::Start(greeting) => secure::start(self, greeting),
             Input::Secured(certificate) => secure::secured(self, certificate),
@@ -338,29 +264,6 @@ impl Interpreter {
             Input::TransferAnswered(answer) => transfer::answered(self, answer),
             Input::Timer(timer) => self.timer(timer),
             Input::Shutdown => login::shutdown(self),
-        }
-    }
-
-    /// ABOR, in the midst of a command.
-    fn abort_command(&mut self) {
-        self.reset_idle();
-        self.abor = Some(Abor::Run);
-        match &self.wait {
-            Wait::Job {
-                on_abort: OnAbort::Cancels(canceller),
-                ..
-            } => canceller.cancel(),
-            Wait::Job {
-                on_abort: OnAbort::Leaves,
-                ..
-            } => self.finish_at(Level::Info, Reply::new(426, "Aborted via ABOR.")),
-            Wait::Connect => {
-                data::close(self);
-                let text = "Can't open data connection: aborted via ABOR.";
-                self.finish_at(Level::Info, Reply::new(425, text));
-            }
-            // It waits for the command's end.
-            _ => {}
         }
     }
 
@@ -448,24 +351,6 @@ impl Interpreter {
             .push_back(Step::Call(Call::Custom(index, arg, path)));
     }
 
-    /// A library user's command that is done on a worker thread.
-    fn pooled(&mut self, run: Pooled, path: VirtualPath) {
-        let Some(account) = self.account.clone() else {
-            return self.finish(not_logged_in());
-        };
-        let (canceller, cancel) = cancel();
-        let work = Work::new(account, cancel);
-        let job = Job::Command { run, work, path };
-        self.abortable_job(
-            job,
-            OnAbort::Cancels(canceller),
-            |it, outcome| match outcome {
-                Outcome::Reply(reply) => it.finish(reply),
-                _ => it.lost(),
-            },
-        );
-    }
-
     /// What REST and ALLO said is for one transfer command, whatever becomes of that.
     fn mark(&mut self, marks: Marks) {
         match marks {
@@ -534,54 +419,6 @@ impl Interpreter {
 
     fn fail_open(&mut self, error: &OpenError) {
         self.finish(open_error_reply(error));
-    }
-
-    /// Runs file work for the command in progress.
-    fn files(&mut self, work: Files, then: impl FnOnce(&mut Interpreter, Outcome) + 'static) {
-        let Some(account) = &self.account else {
-            return self.finish(not_logged_in());
-        };
-        let on_abort = match work.changes_something() {
-            true => OnAbort::Waits,
-            false => OnAbort::Leaves,
-        };
-        let job = Job::Files(Arc::clone(account.filesystem()), work);
-        self.abortable_job(job, on_abort, then);
-    }
-
-    fn job(&mut self, job: Job, then: impl FnOnce(&mut Interpreter, Outcome) + 'static) {
-        self.abortable_job(job, OnAbort::Waits, then);
-    }
-
-    fn abortable_job(
-        &mut self,
-        job: Job,
-        on_abort: OnAbort,
-        then: impl FnOnce(&mut Interpreter, Outcome) + 'static,
-    ) {
-        let id = self.new_job();
-        let then = Box::new(then);
-        self.wait = Wait::Job { id, then, on_abort };
-        self.effect(Effect::Job(id, job));
-    }
-
-    fn new_job(&mut self) -> JobId {
-        self.last_job = self.last_job.wrapping_add(1);
-        self.last_job
-    }
-
-    fn job_done(&mut self, id: JobId, outcome: Outcome) {
-        match std::mem::replace(&mut self.wait, Wait::Nothing) {
-            Wait::Job {
-                id: waited, then, ..
-            } if waited == id => then(self, outcome),
-            other => {
-                self.wait = other;
-                if let Some((_, then)) = self.transfer_job.take_if(|(waited, _)| *waited == id) {
-                    then(self, outcome);
-                }
-            }
-        }
     }
 
     /// An outcome that does not fit its job: the job was lost.

@@ -61,6 +61,7 @@ pub(super) fn start(it: &mut Interpreter, greeting: Option<Reply>) {
 }
 
 fn start_tls(it: &mut Interpreter, greeting: Option<Reply>) {
+    let greeting = greeting.map(Box::new);
     it.wait = Wait::Tls { greeting };
     it.effect(Effect::StartTls);
     set_deadline(it);
@@ -81,7 +82,7 @@ pub(super) fn secured(it: &mut Interpreter, certificate: Option<ClientCertificat
     it.security.certificate = certificate.map(Arc::new);
     it.effect(Effect::SetTimer(Timer::Handshake, Duration::ZERO));
     if it.config.tls.as_ref().is_some_and(Tls::is_implicit) {
-        login::greet(it, greeting);
+        login::greet(it, greeting.map(|greeting| *greeting));
     } else {
         it.reset_idle();
     }

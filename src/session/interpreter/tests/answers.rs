@@ -2,6 +2,7 @@
 //! command.
 
 use super::*;
+use crate::session::cancel::cancel;
 use crate::session::custom::Work;
 
 fn uploaded(answer: Option<Reply>) -> (Bench, Vec<String>) {

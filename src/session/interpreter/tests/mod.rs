@@ -19,6 +19,7 @@ use crate::auth::{AuthFailed, Authorizer, Credentials};
 use crate::fs::{File, FileSystem};
 use crate::proto::command;
 use crate::session::census::{Bounds, Census};
+use crate::session::job::Source;
 
 /// Takes `user` with `12345`.
 struct OneUser {
