@@ -26,7 +26,7 @@
 //!
 //! Everything runs on one thread, on the event loop of the [`reactor`] crate. Work that blocks is
 //! moved to threads: the library's own by file systems and authorizers that say they are slow, a
-//! callback's by [`Session::del_channel`].
+//! callback's by [`Session::offload`] and [`Session::del_channel`].
 //!
 //! Messages go to the [`log`] crate under the target `ftpdlib`.
 #![deny(unsafe_code)]
