@@ -1,7 +1,7 @@
 //! Blocking work after each upload.
 //!
-//! A thread copies the file to a backup. The client who sent it
-//! sleeps meanwhile (his next command waits), and everybody else is served as ever.
+//! A thread copies the file to a backup. The client who sent it sleeps meanwhile: his 226 comes when
+//! the backup is there, and says so when it is not. Everybody else is served as ever.
 //!
 //! ```sh
 //! cargo run --example after_upload_ftpd
@@ -13,7 +13,7 @@ use std::path::Path;
 use std::time::Duration;
 use std::{fs, io, thread};
 
-use ftpdlib::{DummyAuthorizer, FtpServer, Handler, Perm, Session, Transferred};
+use ftpdlib::{DummyAuthorizer, FtpServer, Handler, Perm, Reply, Session, Transferred};
 
 struct Backup;
 
@@ -24,10 +24,18 @@ impl Handler for Backup {
         // Never more than one thread per client: he cannot send the next file before this ends.
         thread::spawn(move || {
             match back_up(&path) {
-                Ok(bytes) => log::info!("{}: {bytes} bytes backed up", path.display()),
-                Err(error) => log::error!("{}: no backup: {error}", path.display()),
+                Ok(bytes) => {
+                    log::info!("{}: {bytes} bytes backed up", path.display());
+                    channel.add_channel(); // or just drop it
+                }
+                Err(error) => {
+                    log::error!("{}: no backup: {error}", path.display());
+                    channel.answer(Reply::new(
+                        226,
+                        "Transfer complete, but there is no backup.",
+                    ));
+                }
             }
-            channel.add_channel(); // or just drop it
         });
     }
 }

@@ -26,7 +26,7 @@
 //!
 //! Everything runs on one thread, on the event loop of the [`reactor`] crate. Work that blocks is
 //! moved to threads: the library's own by file systems and authorizers that say they are slow, a
-//! callback's by [`Session::del_channel`].
+//! callback's by [`Session::offload`] and [`Session::del_channel`].
 //!
 //! Messages go to the [`log`] crate under the target `ftpdlib`.
 #![deny(unsafe_code)]
@@ -57,10 +57,11 @@ pub use proto::encoding::{Encoding, EncodingError};
 pub use proto::path::{PathError, VirtualPath};
 pub use proto::perm::{Perm, PermError};
 pub use proto::reply::{Reply, Text};
-pub use reactor::{Sleeping, TimerId};
+pub use reactor::TimerId;
 pub use server::{Builder, Control, FtpServer, ServerHandle, Workers, inherited_listener};
-pub use session::custom::Command;
+pub use session::custom::{Command, Work};
 pub use session::handler::{Handler, Session, Verdict};
+pub use session::question::{OffloadError, Sleeping};
 pub use session::transferred::Transferred;
 pub use tls::{SessionReuse, Tls, TlsError};
 

@@ -9,7 +9,8 @@ use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
 use common::client::{connect, eprt_command, expect_data_end, reset};
-use common::{Client, Mode, PATIENCE, TestServer, sample};
+use common::{Client, Mode, PATIENCE, Recorder, TestServer, sample};
+use ftpdlib::{Command, Reply};
 
 /// Entries of a directory that lists something of this process.
 fn count(folder: &str) -> usize {
@@ -161,7 +162,52 @@ const MISHAPS: &[fn(&TestServer, &mut Client)] = &[
         client.expect("REST 99999999999999", 350);
         client.refused("STOR big", 554);
     },
+    // Work on threads is aborted, and left in its midst.
+    |_, client| {
+        client.send("XWORK big\r\nABOR\r\nXOFFLOAD\r\nXHOLD\r\n");
+        client.expect_replies(&[426, 226, 200, 200]);
+    },
+    |_, client| client.line("XWORK big"),
+    |_, client| {
+        client.line("XWORK big");
+        reset(client.stream().try_clone().unwrap());
+    },
+    |_, client| client.send("XOFFLOAD\r\nXOFFLOAD\r\n"),
+    |_, client| {
+        client.line("XHOLD");
+        reset(client.stream().try_clone().unwrap());
+    },
 ];
+
+/// Works until nobody wants it, on the pool.
+fn work() -> Command {
+    Command::new("XWORK").pooled(|work, _| {
+        loop {
+            work.check()?;
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    })
+}
+
+fn offload() -> Command {
+    Command::new("XOFFLOAD").run(|session, _| {
+        session.offload(
+            || vec![0_u8; 1000],
+            |_: &mut Recorder, session, bytes| {
+                session.answer(Reply::new(200, format!("{} bytes.", bytes.unwrap().len())));
+            },
+        );
+        Ok(Reply::new(500, "Too early."))
+    })
+}
+
+fn hold() -> Command {
+    Command::new("XHOLD").run(|session, _| {
+        let channel = session.del_channel();
+        std::thread::spawn(move || channel.answer(Reply::new(200, "Held.")));
+        Ok(Reply::new(500, "Too early."))
+    })
+}
 
 fn go_wrong(server: &TestServer) {
     for mishap in MISHAPS {
@@ -176,6 +222,9 @@ fn nothing_leaks() {
     {
         let server = TestServer::with(|builder| {
             builder
+                .command(work())
+                .command(offload())
+                .command(hold())
                 .passive_timeout(Duration::from_millis(300))
                 .data_timeout(Duration::from_millis(500))
         });

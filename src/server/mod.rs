@@ -224,9 +224,12 @@ impl FtpServer {
             let source = io::Error::other("it cannot be watched");
             return Err(Error::system("use the listening socket")(source));
         }
-        reactor
-            .watch_signals(key, &watched)
-            .map_err(Error::system("watch signals"))?;
+        // Whoever watches none takes none of the process's few places for watchers.
+        if !watched.is_empty() {
+            reactor
+                .watch_signals(key, &watched)
+                .map_err(Error::system("watch signals"))?;
+        }
         let heart = Heart {
             life,
             inbox: self.inbox,

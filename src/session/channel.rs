@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use ftpdlib_reactor::{Context, Interest, TcpStream, connect, finish_connect};
 use log::Level;
 
+use super::cancel::cancel;
 use super::census::{Allowance, Counted, Direction};
 use super::core::{Core, Note};
 use super::dtp::{self, Arrival, Dtp};
@@ -225,9 +226,12 @@ impl Core {
                 flow.sleep(cx.del_channel(DATA));
                 self.arm(cx, TAG_PAUSE, pause);
             }
-            Turn::Job(job) => {
+            Turn::Job(mut job) => {
+                let (canceller, cancel) = cancel();
+                job.cancel_by(cancel);
+                self.flow_job = Some(canceller);
                 let number = self.flow_number;
-                if !self.run_on_pool(cx, DATA, job, move |outcome| Note::Flow(number, outcome)) {
+                if !self.run_on_pool(cx, job, move |outcome| Note::Flow(number, outcome)) {
                     let error = io::Error::other("No worker thread");
                     self.end_flow(Verdict::File(error), now);
                 }
@@ -240,12 +244,15 @@ impl Core {
         if number != self.flow_number {
             return;
         }
+        self.flow_job = None;
         if let Dtp::Open {
             flow: Some(flow), ..
         } = &mut self.dtp
-            && let Some(verdict) = flow.job_done(outcome, cx.now())
         {
-            self.end_flow(verdict, cx.now());
+            match flow.job_done(outcome, cx.now()) {
+                Some(verdict) => self.end_flow(verdict, cx.now()),
+                None => self.pump(cx),
+            }
         }
     }
 
@@ -297,6 +304,7 @@ impl Core {
             flow: Some(flow), ..
         } = mem::take(&mut self.dtp)
         {
+            self.flow_job = None;
             self.inputs.push_back(Input::Ended(flow.end(verdict, now)));
         }
     }

@@ -3,6 +3,7 @@
 //! [`Client::advance`] is the whole flow: it carries out the interpreter's effects, feeds it what
 //! came of them, takes the next line, and sends the replies of all of that at once.
 
+use std::any::Any;
 use std::io;
 use std::mem;
 use std::net::SocketAddr;
@@ -15,8 +16,9 @@ use super::Service;
 use super::census::Seat;
 use super::core::{Core, Life, Note};
 use super::handler::{Handler, Session, Verdict};
-use super::interpreter::{Effect, Event, Input, Timer};
+use super::interpreter::{Call, Event, Input, Step, Timer};
 use super::logging;
+use super::question::{Asked, Question, QuestionId};
 use super::secure::Securing;
 use super::slot::{CONTROL, DATA, TAG_DATA, TAG_HANDLER, TAG_HANDSHAKE, TAG_IDLE, TAG_REFUSAL};
 use crate::proto::command;
@@ -24,6 +26,7 @@ use crate::proto::line::Line;
 
 /// Command lines that one client may have run before others have their turn.
 const LINES_PER_TURN: usize = 64;
+
 /// The dispatcher of one client.
 pub(crate) struct Client {
     core: Core,
@@ -84,7 +87,10 @@ impl Client {
                     continue;
                 }
             }
-            if cx.is_asleep(CONTROL) || !self.core.interpreter.wants_line() {
+            if cx.is_asleep(CONTROL) {
+                return self.core.control.flush(cx).map(drop);
+            }
+            if !self.core.interpreter.wants_line() && !self.is_interrupted(cx)? {
                 return self.core.control.flush(cx).map(drop);
             }
             match self.core.control.next_line(cx.scratch())? {
@@ -106,24 +112,54 @@ impl Client {
         self.core.control.flush(cx).map(drop)
     }
 
+    /// Looks whether the client interrupts the command that is in progress: by ABOR, which is then
+    /// the next line, or by leaving, which closes the session.
+    fn is_interrupted(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
+        let Core {
+            control,
+            interpreter,
+            ..
+        } = &mut self.core;
+        if !interpreter.is_busy() {
+            return Ok(false);
+        }
+        // One that is reset says so here.
+        let abortable = interpreter.is_abortable();
+        match control.peek_line(cx.scratch())? {
+            Some(Line::Command(line)) => {
+                return Ok(abortable && command::parse(line).name == "ABOR");
+            }
+            Some(Line::TooLong) => return Ok(false),
+            None => {}
+        }
+        // If not abortable: it may have closed only its sending side, and wait for the reply.
+        if control.is_at_end() && abortable {
+            let text = "the client left while its command ran";
+            self.core.log(Level::Debug, text);
+            self.core.close(cx);
+        } else if control.is_out_of_turn() {
+            cx.again(CONTROL);
+        }
+        Ok(false)
+    }
+
     /// Carries out effects, and tells the interpreter what came of them, until all is done.
     fn settle(&mut self, cx: &mut Context<'_>) {
         self.settling = true;
         loop {
-            while let Some(effect) = self.core.interpreter.poll_effect() {
-                match effect {
-                    Effect::Event(event) => self.call_back(cx, &event),
-                    Effect::Custom(index, arg, path) => {
+            while let Some(step) = self.core.interpreter.poll_step() {
+                match step {
+                    Step::Effect(effect) => self.core.apply(cx, effect),
+                    Step::Call(Call::Event(event)) => self.call_back(cx, &event),
+                    Step::Call(Call::Custom(index, arg, path)) => {
                         let service = Arc::clone(&self.core.service);
-                        let mut session = Session {
-                            core: &mut self.core,
-                            cx: cx.reborrow(),
-                        };
                         let command = &service.commands[index];
-                        let reply = command.call(&mut session, &arg, path.as_ref());
-                        self.core.inputs.push_back(Input::Custom(reply));
+                        let mut question = self.core.question();
+                        let reply = self.call(cx, &mut question, |_, session| {
+                            command.call(session, &arg, path.as_ref())
+                        });
+                        self.core.ask(cx, question, Asked::Custom(reply));
                     }
-                    effect => self.core.apply(cx, effect),
                 }
             }
             match self.core.inputs.pop_front() {
@@ -144,41 +180,78 @@ impl Client {
             self.core
                 .log(Level::Debug, &format!("<- {}", command.shown()));
         }
-        let mut session = Session {
-            core: &mut self.core,
-            cx: cx.reborrow(),
-        };
-        let verdict = self.handler.on_command(&mut session, &command);
-        if self.core.life == Life::Closed {
-            return;
+        let mut question = self.core.question();
+        let verdict = self.call(cx, &mut question, |handler, session| {
+            handler.on_command(session, &command)
+        });
+        if let Verdict::Refuse(reply) = verdict {
+            question.answer(Some(reply));
         }
-        match verdict {
-            Verdict::Run => self.core.interpreter.handle(Input::Command(command)),
-            Verdict::Refuse(reply) => {
-                self.core.interpreter.handle(Input::Refused(command, reply));
-            }
-        }
+        self.core.ask(cx, question, Asked::Command(command));
     }
 
     fn call_back(&mut self, cx: &mut Context<'_>, event: &Event) {
+        let mut question = self.core.question();
+        let asked = self.call(cx, &mut question, |handler, session| {
+            match event {
+                Event::Login(user) => handler.on_login(session, user),
+                Event::LoginFailed(user, password) => {
+                    handler.on_login_failed(session, user, password);
+                }
+                Event::Logout(user) => handler.on_logout(session, user),
+                Event::Sent(file) => handler.on_file_sent(session, file),
+                Event::Received(file) => handler.on_file_received(session, file),
+                Event::IncompleteSent(file) => handler.on_incomplete_file_sent(session, file),
+                Event::IncompleteReceived(file) => {
+                    handler.on_incomplete_file_received(session, file);
+                }
+            }
+            match event {
+                Event::Login(_) => Asked::Login,
+                Event::LoginFailed(..) | Event::Logout(_) => Asked::Nothing,
+                Event::Sent(_)
+                | Event::Received(_)
+                | Event::IncompleteSent(_)
+                | Event::IncompleteReceived(_) => Asked::Transfer,
+            }
+        });
+        self.core.ask(cx, question, asked);
+    }
+
+    /// Calls what is a library user's, with the session and what his word decides.
+    fn call<R>(
+        &mut self,
+        cx: &mut Context<'_>,
+        question: &mut Question,
+        call: impl FnOnce(&mut dyn Handler, &mut Session<'_>) -> R,
+    ) -> R {
+        let handler = &mut *self.handler;
         let mut session = Session {
+            handler: (handler as &dyn Any).type_id(),
             core: &mut self.core,
             cx: cx.reborrow(),
+            question,
         };
-        let handler = &mut self.handler;
-        match event {
-            Event::Login(user) => handler.on_login(&mut session, user),
-            Event::LoginFailed(user, password) => {
-                handler.on_login_failed(&mut session, user, password);
-            }
-            Event::Logout(user) => handler.on_logout(&mut session, user),
-            Event::Sent(file) => handler.on_file_sent(&mut session, file),
-            Event::Received(file) => handler.on_file_received(&mut session, file),
-            Event::IncompleteSent(file) => handler.on_incomplete_file_sent(&mut session, file),
-            Event::IncompleteReceived(file) => {
-                handler.on_incomplete_file_received(&mut session, file);
-            }
+        call(handler, &mut session)
+    }
+
+    /// Offloaded work is done: what follows it.
+    fn worked(
+        &mut self,
+        cx: &mut Context<'_>,
+        (question, work): (QuestionId, u32),
+        result: Box<dyn Any + Send>,
+    ) {
+        let Some(mut question) = self.core.take_question(question) else {
+            return;
+        };
+        let open = self.core.life == Life::Open;
+        if let Some(then) = question.then(work) {
+            self.call(cx, &mut question, |handler, session| {
+                then(handler, session, result);
+            });
         }
+        self.core.decide_or_wait(cx, question, open);
     }
 }
 
@@ -192,14 +265,11 @@ impl Dispatcher for Client {
             );
             return cx.close();
         }
-        let mut session = Session {
-            core: &mut self.core,
-            cx: cx.reborrow(),
-        };
-        self.handler.on_connect(&mut session);
-        if self.core.life == Life::Open {
-            self.core.inputs.push_back(Input::Start);
-        }
+        let mut question = self.core.question();
+        self.call(cx, &mut question, |handler, session| {
+            handler.on_connect(session);
+        });
+        self.core.ask(cx, question, Asked::Greeting);
         self.advance(cx);
     }
 
@@ -218,13 +288,18 @@ impl Dispatcher for Client {
         }
         match tag {
             TAG_HANDLER => {
-                let mut session = Session {
-                    core: &mut self.core,
-                    cx: cx.reborrow(),
-                };
-                self.handler.on_timer(&mut session, timer);
+                let mut question = self.core.question();
+                self.call(cx, &mut question, |handler, session| {
+                    handler.on_timer(session, timer);
+                });
+                self.core.ask(cx, question, Asked::Nothing);
             }
             TAG_IDLE if self.core.life != Life::Open => return cx.close(),
+            // It is the client who waits.
+            TAG_IDLE if cx.is_asleep(CONTROL) => {
+                let timeout = self.core.service.config.timeout;
+                self.core.arm(cx, TAG_IDLE, timeout);
+            }
             TAG_IDLE => self.core.inputs.push_back(Input::Timer(Timer::Idle)),
             TAG_REFUSAL => self.core.inputs.push_back(Input::Timer(Timer::Refusal)),
             TAG_HANDSHAKE => self.core.inputs.push_back(Input::Timer(Timer::Handshake)),
@@ -241,6 +316,8 @@ impl Dispatcher for Client {
         match *note {
             Note::Job(id, outcome) => self.core.inputs.push_back(Input::Job(id, outcome)),
             Note::Flow(number, outcome) => self.core.flow_job_done(cx, number, outcome),
+            Note::Back(question, decision) => self.core.give_back(cx, question, decision),
+            Note::Worked(question, work, result) => self.worked(cx, (question, work), result),
             Note::Drain => self.core.inputs.push_back(Input::Shutdown),
             Note::Status => return self.core.log_status(cx.now()),
         }
@@ -262,10 +339,9 @@ impl Dispatcher for Client {
         self.core.interpreter.leave_seat();
         self.core
             .log(Level::Info, "FTP session closed (disconnect).");
-        let mut session = Session {
-            core: &mut self.core,
-            cx: cx.reborrow(),
-        };
-        self.handler.on_disconnect(&mut session);
+        let mut question = self.core.question();
+        self.call(cx, &mut question, |handler, session| {
+            handler.on_disconnect(session);
+        });
     }
 }

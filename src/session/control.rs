@@ -26,6 +26,8 @@ const READS_PER_TURN: u32 = 4;
 pub(super) struct Control {
     stream: Stream,
     lines: LineSplitter,
+    /// A line that was looked at before its time.
+    ahead: Option<Line>,
     out: Vec<u8>,
     /// Bytes of `out` that are sent.
     sent: usize,
@@ -42,6 +44,7 @@ impl Control {
         Control {
             stream,
             lines: LineSplitter::new(),
+            ahead: None,
             out: Vec::new(),
             sent: 0,
             readable: false,
@@ -80,6 +83,9 @@ impl Control {
     /// The next line, reading on as long as there is something and the turn lasts; `None` when
     /// there is nothing now.
     pub(super) fn next_line(&mut self, scratch: &mut [u8]) -> io::Result<Option<Line>> {
+        if let Some(line) = self.ahead.take() {
+            return Ok(Some(line));
+        }
         loop {
             if let Some(line) = self.lines.next_line() {
                 return Ok(Some(line));
@@ -98,6 +104,12 @@ impl Control {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// The next line, which stays the next.
+    pub(super) fn peek_line(&mut self, scratch: &mut [u8]) -> io::Result<Option<&Line>> {
+        self.ahead = self.next_line(scratch)?;
+        Ok(self.ahead.as_ref())
     }
 
     /// Whether the client has closed its side, and every line that it sent was taken.

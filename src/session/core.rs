@@ -2,6 +2,7 @@
 //!
 //! The data channel's part of it is in [`channel`](super::channel).
 
+use std::any::Any;
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
@@ -9,16 +10,18 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ftpdlib_reactor::{Channel, Context, TcpStream, TimerId};
+use ftpdlib_reactor::{Context, TcpStream, TimerId};
 use log::Level;
 
 use super::Service;
+use super::cancel::Canceller;
 use super::census::Seat;
 use super::control::Control;
 use super::dtp::Dtp;
 use super::interpreter::{Effect, Input, Interpreter, Timer};
 use super::job::{Job, JobId, Outcome};
 use super::logging;
+use super::question::{Decision, Question, QuestionId};
 use super::slot::{CONTROL, OWN_TIMERS, TAG_DATA, TAG_HANDSHAKE, TAG_IDLE, TAG_REFUSAL};
 use crate::proto::escape::Escaped;
 use crate::proto::reply::Reply;
@@ -34,6 +37,10 @@ pub(crate) enum Note {
     Job(JobId, Outcome),
     /// A job of the data plane's is done.
     Flow(u32, Outcome),
+    /// A guard of a library user's has gone.
+    Back(QuestionId, Decision),
+    /// Offloaded work is done, or could not be.
+    Worked(QuestionId, u32, Box<dyn Any + Send>),
     /// The server stops: end when the transfer has ended.
     Drain,
     /// Write a line on yourself to the log.
@@ -51,6 +58,11 @@ pub(crate) struct Core {
     pub(super) timers: [Option<TimerId>; OWN_TIMERS],
     /// Tells a flow's job from one of an earlier flow.
     pub(super) flow_number: u32,
+    /// Cancels the flow's job when the flow ends.
+    pub(super) flow_job: Option<Canceller>,
+    /// What waits for a library user's word.
+    pub(super) questions: Vec<Question>,
+    pub(super) last_question: QuestionId,
     pub(super) life: Life,
     /// The interpreter wants to know when the client has taken everything.
     pub(super) awaits_drain: bool,
@@ -93,6 +105,9 @@ impl Core {
             inputs: VecDeque::new(),
             timers: [None; OWN_TIMERS],
             flow_number: 0,
+            flow_job: None,
+            questions: Vec::new(),
+            last_question: 0,
             life: Life::Open,
             awaits_drain: false,
             starts_tls: false,
@@ -112,6 +127,9 @@ impl Core {
     /// Holds no memory that is not in use, as the session waits for its client.
     pub(super) fn shrink(&mut self, cx: &mut Context<'_>) {
         self.inputs = VecDeque::new();
+        if self.questions.is_empty() {
+            self.questions = Vec::new();
+        }
         self.interpreter.shrink();
         if self.service.alone && matches!(self.dtp, Dtp::Idle) {
             cx.release_scratch();
@@ -222,8 +240,6 @@ impl Core {
                 let progress = self.progress(cx.now());
                 self.inputs.push_back(Input::Progress(progress));
             }
-            // Those that need the handler are carried out by the client.
-            Effect::Event(_) | Effect::Custom(..) => {}
         }
     }
 
@@ -240,37 +256,38 @@ impl Core {
         }
     }
 
-    /// Where a job runs: at once here, or on a worker thread while the session is asleep.
+    /// Where a job runs: at once here, or on a worker thread. The interpreter takes no line until
+    /// it has the outcome.
     fn start_job(&mut self, cx: &mut Context<'_>, id: JobId, job: Job) {
         if !job.is_slow() {
             return self.inputs.push_back(Input::Job(id, job.run()));
         }
-        if !self.run_on_pool(cx, CONTROL, job, move |outcome| Note::Job(id, outcome)) {
+        if !self.run_on_pool(cx, job, move |outcome| Note::Job(id, outcome)) {
             self.inputs.push_back(Input::Job(id, Outcome::Lost));
         }
     }
 
-    /// Runs a job on a worker thread, its channel asleep until the outcome is there.
+    /// Runs a job on a worker thread, which sends its outcome. The session's channels go on
+    /// meanwhile: whoever waits for the outcome knows that.
     pub(super) fn run_on_pool(
         &mut self,
         cx: &mut Context<'_>,
-        channel: Channel,
         job: Job,
         note: impl FnOnce(Outcome) -> Note + Send + 'static,
     ) -> bool {
-        let (handle, key, sleeping) = (cx.handle(), cx.key(), cx.del_channel(channel));
-        let started = self.service.pool.run(move || {
+        let (handle, key) = (cx.handle(), cx.key());
+        let started = self.on_pool(move || {
             let outcome = catch_unwind(AssertUnwindSafe(|| job.run())).unwrap_or(Outcome::Lost);
             handle.send(key, Box::new(note(outcome)));
-            // After the outcome, so that the session wakes knowing it.
-            sleeping.add_channel();
         });
-        if let Err(error) = &started {
-            self.log(
-                Level::Error,
-                &format!("cannot start a worker thread: {error}"),
-            );
-        }
         started.is_ok()
+    }
+
+    /// Starts a task on a worker thread.
+    pub(super) fn on_pool(&self, task: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        self.service.pool.run(task).inspect_err(|error| {
+            let text = format!("cannot start a worker thread: {error}");
+            self.log(Level::Error, &text);
+        })
     }
 }

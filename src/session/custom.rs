@@ -3,10 +3,14 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 
+use super::cancel::Cancel;
 use super::handler::Session;
 use super::interpreter::error_reply;
 use super::interpreter::table::{Marks, Row, Run};
+use crate::auth::Account;
+use crate::fs::FileSystem;
 use crate::proto::command::Arg;
 use crate::proto::path::VirtualPath;
 use crate::proto::perm::Perm;
@@ -16,10 +20,14 @@ type Answer = Result<Reply, Reply>;
 /// A closure over `A`, the bytes or the path behind the command's name.
 type Closure<A> = Box<dyn Fn(&mut Session<'_>, &A) -> Answer + Send + Sync>;
 
+/// A closure for a worker thread.
+pub(crate) type Pooled = Arc<dyn Fn(&Work, &VirtualPath) -> Answer + Send + Sync>;
+
 enum Action {
     None,
     Bytes(Closure<[u8]>),
     Path(Closure<VirtualPath>),
+    Pooled(Pooled),
 }
 
 /// A command to add to a server, or to put in the place of a built-in one.
@@ -34,8 +42,8 @@ enum Action {
 ///     .perm(Perm::DELETE)
 ///     .argument(Arg::Required)
 ///     .help("Syntax: SITE RMTREE <SP> path (remove directory tree).")
-///     .path(|session, path| {
-///         session.filesystem()?.remove_tree(path)?;
+///     .pooled(|work, path| {
+///         work.filesystem().remove_tree(path)?;
 ///         Ok(Reply::new(250, "Directory tree removed."))
 ///     });
 /// FtpServer::builder().command(rmtree).bind("127.0.0.1:2121")?.serve_forever()
@@ -72,8 +80,8 @@ impl Command {
         Command::new(&format!("SITE {name}"))
     }
 
-    /// The permission that the user needs: on the path, with [`path`](Self::path); else on his
-    /// home directory.
+    /// The permission that the user needs: on the path, with [`path`](Self::path) and
+    /// [`pooled`](Self::pooled); else on his home directory.
     pub fn perm(mut self, perm: Perm) -> Command {
         self.perm = perm;
         self
@@ -105,8 +113,26 @@ impl Command {
 
     /// What it does, with the bytes behind its name as they came.
     ///
-    /// The closure runs on the event loop, and everybody waits for it; `?` turns an [`io::Error`] into the reply that a
-    /// built-in command would give.
+    /// The closure runs on the event loop, and everybody waits for it, unless it takes its client off
+    /// the loop ([`Session::offload`], [`Session::del_channel`]): then the reply that it returns
+    /// waits, and an [answer](Session::answer) that is given meanwhile takes its place. `?` turns an
+    /// [`io::Error`] into the reply that a built-in command would give.
+    ///
+    /// ```
+    /// use ftpdlib::{Command, Reply};
+    ///
+    /// let lookup = Command::new("XWHO").run(|session, name| {
+    ///     let name = name.to_vec();
+    ///     // `()` is the handler of servers that have none.
+    ///     session.offload(move || look_up(&name), |_: &mut (), session, found| {
+    ///         if let Ok(Some(text)) = found {
+    ///             session.answer(Reply::new(200, text));
+    ///         }
+    ///     });
+    ///     Err(Reply::new(550, "Nobody knows."))
+    /// });
+    /// # fn look_up(_: &[u8]) -> Option<String> { None }
+    /// ```
     pub fn run<F>(mut self, run: F) -> Command
     where
         F: Fn(&mut Session<'_>, &[u8]) -> Result<Reply, Reply> + Send + Sync + 'static,
@@ -121,6 +147,40 @@ impl Command {
         F: Fn(&mut Session<'_>, &VirtualPath) -> Result<Reply, Reply> + Send + Sync + 'static,
     {
         self.action = Action::Path(Box::new(run));
+        self
+    }
+
+    /// What it does, with its argument resolved to a path on which the user has the permission, on a
+    /// worker thread: for what may take long. The client waits for the reply that it returns, nobody
+    /// else does. It needs a login.
+    ///
+    /// ABOR, and a client who leaves, [cancel](Work::is_cancelled) it: a closure that looks between
+    /// two pieces of its work can stop. One that panics is answered with `451`.
+    ///
+    /// ```
+    /// use ftpdlib::{Arg, Command, OpenMode, Perm, Reply};
+    ///
+    /// let lines = Command::site("LINES")
+    ///     .perm(Perm::READ)
+    ///     .argument(Arg::Required)
+    ///     .help("Syntax: SITE LINES <SP> path (count lines).")
+    ///     .pooled(|work, path| {
+    ///         let mut file = work.filesystem().open(path, OpenMode::Read)?;
+    ///         let (mut buffer, mut lines) = (vec![0; 65536], 0);
+    ///         loop {
+    ///             work.check()?;
+    ///             match file.read(&mut buffer)? {
+    ///                 0 => return Ok(Reply::new(213, lines.to_string())),
+    ///                 read => lines += buffer[..read].iter().filter(|&&byte| byte == b'\n').count(),
+    ///             }
+    ///         }
+    ///     });
+    /// ```
+    pub fn pooled<F>(mut self, run: F) -> Command
+    where
+        F: Fn(&Work, &VirtualPath) -> Result<Reply, Reply> + Send + Sync + 'static,
+    {
+        self.action = Action::Pooled(Arc::new(run));
         self
     }
 
@@ -164,10 +224,53 @@ impl Command {
             feat: self.feat.clone().map(Cow::Owned),
             logged: true,
             marks: Marks::Forgets,
-            run: Run::Custom {
-                index,
-                takes_path: matches!(self.action, Action::Path(_)),
+            run: match &self.action {
+                Action::Pooled(run) => Run::Pooled(Arc::clone(run)),
+                action => Run::Custom {
+                    index,
+                    takes_path: matches!(action, Action::Path(_)),
+                },
             },
+        }
+    }
+}
+
+/// What a [pooled](Command::pooled) command has to work with.
+#[derive(Debug)]
+pub struct Work {
+    account: Account,
+    cancel: Cancel,
+}
+
+impl Work {
+    pub(crate) fn new(account: Account, cancel: Cancel) -> Work {
+        Work { account, cancel }
+    }
+
+    /// Who asks for it.
+    pub fn account(&self) -> &Account {
+        &self.account
+    }
+
+    /// His files.
+    pub fn filesystem(&self) -> &Arc<dyn FileSystem> {
+        self.account.filesystem()
+    }
+
+    /// Whether nobody waits for it any more: ABOR, or the end of the session.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancel.is_cancelled()
+    }
+
+    /// The same for `?`, between two pieces of the work.
+    ///
+    /// # Errors
+    ///
+    /// The reply `426` when it is cancelled.
+    pub fn check(&self) -> Result<(), Reply> {
+        match self.is_cancelled() {
+            true => Err(Reply::new(426, "Aborted via ABOR.")),
+            false => Ok(()),
         }
     }
 }

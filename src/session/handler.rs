@@ -1,15 +1,18 @@
 //! What a library user hooks into: the callbacks of a [`Handler`], and the [`Session`] they get.
 
+use std::any::{Any, TypeId};
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ftpdlib_reactor::{Context, Sleeping, TimerId};
+use ftpdlib_reactor::{Context, TimerId};
 use log::Level;
 
-use super::core::Core;
+use super::core::{Core, Note};
 use super::interpreter::not_logged_in;
 use super::logging;
+use super::question::{OffloadError, Question, Sleeping, Then};
 use super::slot::{CONTROL, TAG_HANDLER};
 use super::transferred::Transferred;
 use crate::auth::{Account, ClientCertificate, Password};
@@ -22,10 +25,7 @@ use crate::proto::reply::Reply;
 ///
 /// A handler is made for every client by the factory given to
 /// [`Builder::handler`](crate::Builder::handler), so its fields are the session's own state. All
-/// callbacks have an empty default. They run on the event loop: a callback that takes long holds
-/// up everybody, unless it takes its client off the loop with
-/// [`Session::del_channel`] and lets a thread do the work. A callback that panics ends its own
-/// session and no other.
+/// callbacks have an empty default. A callback that panics ends its own session and no other.
 ///
 /// ```
 /// use ftpdlib::{Handler, Session, Transferred};
@@ -43,13 +43,36 @@ use crate::proto::reply::Reply;
 ///     }
 /// }
 /// ```
+///
+/// # Deciding, now or later
+///
+/// Some callbacks stand before a reply, and decide about it: [`Session::answer`] in them gives
+/// another. They run on the event loop: a callback that takes long holds up everybody, unless it
+/// takes its client off the loop and lets a thread do the work, by [`Session::offload`] or
+/// [`Session::del_channel`]. Then the reply waits until the client is back, and so do his further
+/// commands; a transfer that is under way, the deadlines of the data connection and the handler's
+/// timers go on, and nobody else waits.
+///
+/// | callback | what waits | what an answer does |
+/// |---|---|---|
+/// | [`on_connect`](Handler::on_connect) | the greeting | replaces it; an error (4xx, 5xx) closes the session |
+/// | [`on_command`](Handler::on_command) | the command | is its reply, and the command does not run |
+/// | [`on_login`](Handler::on_login) | the 230 | replaces it; an error refuses the login |
+/// | the four of files | the transfer's last reply | replaces it: a success by another or by an error, a failure by another failure |
+/// | a [`Command`](crate::Command) of one's own | its reply | replaces the one that the closure returned |
+/// | `on_login_failed`, `on_logout`, `on_timer` | only further commands | nothing |
+/// | `on_disconnect` | nothing | nothing |
+///
+/// A client who hangs up while he is off the loop is noticed when he is back.
 #[allow(unused_variables)]
-pub trait Handler: 'static {
-    /// A client has connected; the greeting has not gone out.
-    /// [`Session::close_when_done`] here keeps it from going out.
+pub trait Handler: Any {
+    /// A client has connected; the greeting has not gone out. An [answer](Session::answer) of 4xx or
+    /// 5xx goes out in its place and the session is closed; so does
+    /// [`Session::close_when_done`], with whatever [`Session::respond`] has sent before.
     fn on_connect(&mut self, session: &mut Session<'_>) {}
 
-    /// The connection is closed, by whomever. The last callback.
+    /// The connection is closed, by whomever. The last callback. Work that is
+    /// [offloaded](Session::offload) here is done, but what should follow it is not.
     fn on_disconnect(&mut self, session: &mut Session<'_>) {}
 
     /// A command is about to run. [`Verdict::Refuse`] answers it without running it.
@@ -57,20 +80,28 @@ pub trait Handler: 'static {
         Verdict::Run
     }
 
-    /// A user has logged in.
+    /// A user's name and password are right, and the 230 is about to go out. An
+    /// [answer](Session::answer) of 4xx or 5xx refuses the login all the same: like any other that
+    /// was refused it counts ([`max_login_attempts`](crate::Builder::max_login_attempts)), is told
+    /// late ([`auth_failed_timeout`](crate::Builder::auth_failed_timeout)), and
+    /// [`on_login_failed`](Handler::on_login_failed) follows. Another answer takes the place of the
+    /// account's [login message](Account::login_message).
     fn on_login(&mut self, session: &mut Session<'_>, username: &str) {}
 
-    /// A login was refused.
+    /// A login was refused, and the client is told.
     fn on_login_failed(&mut self, session: &mut Session<'_>, username: &str, password: &Password) {}
 
     /// A user has logged out by QUIT, REIN or another USER; not called when the client just goes.
+    /// A QUIT closes the session right behind it.
     fn on_logout(&mut self, session: &mut Session<'_>, username: &str) {}
 
     /// A file was sent whole.
     fn on_file_sent(&mut self, session: &mut Session<'_>, file: &Transferred) {}
 
     /// A file was received whole: every byte the client sent is written, and the file closed.
-    /// The client's 226 follows this callback.
+    /// The client's 226 follows this callback, unless an [answer](Session::answer) takes its place:
+    /// a virus scanner's `550`, say. The file stays where it is; who refuses it may remove it
+    /// ([`Transferred::filesystem`]).
     fn on_file_received(&mut self, session: &mut Session<'_>, file: &Transferred) {}
 
     /// A download ended before its end: ABOR, a timeout, a client that went away.
@@ -100,8 +131,12 @@ pub enum Verdict {
 
 /// One client's session, as a callback may use it.
 pub struct Session<'a> {
-    pub(crate) core: &'a mut Core,
-    pub(crate) cx: Context<'a>,
+    /// The type of the session's handler.
+    pub(super) handler: TypeId,
+    pub(super) core: &'a mut Core,
+    pub(super) cx: Context<'a>,
+    /// What the callback stands before.
+    pub(super) question: &'a mut Question,
 }
 
 impl Session<'_> {
@@ -157,11 +192,157 @@ impl Session<'_> {
             .ok_or_else(not_logged_in)
     }
 
-    /// Takes the client off the loop: its commands wait until the guard is dropped, or its
-    /// `add_channel` is called, on any thread. Nobody else waits. A reply or a transfer that is
-    /// under way goes on.
+    /// Answers what this callback stands before with a reply of one's own: see
+    /// [the table](Handler#deciding-now-or-later). The last answer counts.
+    ///
+    /// ```
+    /// use ftpdlib::{Handler, Reply, Session, Transferred};
+    ///
+    /// struct NoEmptyFiles;
+    ///
+    /// impl Handler for NoEmptyFiles {
+    ///     fn on_file_received(&mut self, session: &mut Session<'_>, file: &Transferred) {
+    ///         if file.bytes() == 0 {
+    ///             session.answer(Reply::new(550, "Empty files are not taken."));
+    ///         }
+    ///     }
+    /// }
+    /// ```
+    pub fn answer(&mut self, reply: Reply) {
+        self.question.answer(Some(reply));
+    }
+
+    /// Takes an [`answer`](Self::answer) back: what this callback stands before goes on as if there
+    /// had been none.
+    pub fn proceed(&mut self) {
+        self.question.answer(None);
+    }
+
+    /// Takes the client off the loop: what this callback stands before waits (see
+    /// [the table](Handler#deciding-now-or-later)), and so do his commands, until the guard is
+    /// dropped, or one of its methods is called, on any thread. Nobody else waits. A transfer that
+    /// is under way goes on.
+    ///
+    /// The thread's word is [`Sleeping::answer`]. For a decision that must not be missed, answer
+    /// before: a thread that panics leaves that standing.
+    ///
+    /// ```
+    /// use ftpdlib::{CommandLine, Handler, Reply, Session, Verdict};
+    ///
+    /// struct AskFirst;
+    ///
+    /// impl Handler for AskFirst {
+    ///     fn on_command(&mut self, session: &mut Session<'_>, command: &CommandLine) -> Verdict {
+    ///         if command.name != "DELE" {
+    ///             return Verdict::Run;
+    ///         }
+    ///         let channel = session.del_channel();
+    ///         let name = command.arg.clone();
+    ///         std::thread::spawn(move || {
+    ///             if somebody_agrees(&name) {
+    ///                 channel.proceed();
+    ///             }
+    ///         });
+    ///         Verdict::Refuse(Reply::new(450, "Nobody agreed."))
+    ///     }
+    /// }
+    /// # fn somebody_agrees(_: &[u8]) -> bool { true }
+    /// ```
     pub fn del_channel(&mut self) -> Sleeping {
-        self.cx.del_channel(CONTROL)
+        self.question.hold(&mut self.cx)
+    }
+
+    /// Does `work` on a worker thread, and then calls `then` here on the loop, with the handler (of
+    /// type `H`, the one that [`Builder::handler`](crate::Builder::handler) makes), the session and
+    /// what came of the work. Meanwhile the client is off the loop, as with
+    /// [`del_channel`](Self::del_channel): what this callback stands before waits. `then` may
+    /// [`answer`](Self::answer) it, and may offload again.
+    ///
+    /// ```
+    /// use ftpdlib::{Handler, Reply, Session, Transferred};
+    ///
+    /// #[derive(Default)]
+    /// struct Scanner {
+    ///     refused: u32,
+    /// }
+    ///
+    /// impl Handler for Scanner {
+    ///     fn on_file_received(&mut self, session: &mut Session<'_>, file: &Transferred) {
+    ///         let file = file.clone();
+    ///         session.offload(
+    ///             move || {
+    ///                 let clean = is_clean(file.real_path());
+    ///                 if !clean {
+    ///                     file.filesystem().remove_file(file.path())?;
+    ///                 }
+    ///                 Ok(clean)
+    ///             },
+    ///             |this: &mut Self, session, clean: Result<std::io::Result<bool>, _>| match clean {
+    ///                 Ok(Ok(true)) => {}
+    ///                 Ok(Ok(false)) => {
+    ///                     this.refused += 1;
+    ///                     session.answer(Reply::new(550, "Infected; removed."));
+    ///                 }
+    ///                 Ok(Err(error)) => session.answer(error.into()),
+    ///                 Err(error) => {
+    ///                     session.log(log::Level::Error, &format!("scanner: {error}"));
+    ///                     session.answer(Reply::new(451, "Could not be scanned."));
+    ///                 }
+    ///             },
+    ///         );
+    ///     }
+    /// }
+    /// # fn is_clean(_: &std::path::Path) -> bool { true }
+    /// ```
+    ///
+    /// Work that panics is told as [`OffloadError::Panicked`], and so is a system without threads.
+    /// When the session ends before the work does (the server stops, or a callback closes it), the
+    /// work runs to its end all the same, its result is dropped, and `then` is dropped without being
+    /// called: what has to be done in any case belongs into the work.
+    ///
+    /// The pool has eight threads for all clients, and jobs wait for a free one. It is for work of
+    /// seconds; what takes minutes should have a thread of its own (`del_channel`).
+    ///
+    /// # Panics
+    ///
+    /// When `H` is not the type of the session's handler.
+    pub fn offload<H, T>(
+        &mut self,
+        work: impl FnOnce() -> T + Send + 'static,
+        then: impl FnOnce(&mut H, &mut Session<'_>, Result<T, OffloadError>) + 'static,
+    ) where
+        H: Handler,
+        T: Send + 'static,
+    {
+        assert!(
+            self.handler == TypeId::of::<H>(),
+            "offload: the handler of this session is no {}",
+            std::any::type_name::<H>()
+        );
+        let then: Then = Box::new(move |handler, session, result| {
+            if let (Some(handler), Ok(result)) = (handler.downcast_mut(), result.downcast()) {
+                then(handler, session, *result);
+            }
+        });
+        let (question, number) = self.question.hold_for(then);
+        let (reactor, key, asleep) = (
+            self.cx.handle(),
+            self.cx.key(),
+            self.cx.del_channel(CONTROL),
+        );
+        let note = move |result: Result<T, OffloadError>| {
+            Box::new(Note::Worked(question, number, Box::new(result)))
+        };
+        let started = self.core.on_pool(move || {
+            let result = catch_unwind(AssertUnwindSafe(work))
+                .map_err(|payload| OffloadError::panicked(&*payload));
+            reactor.send(key, note(result));
+            // After the result, so that the session wakes knowing it.
+            drop(asleep);
+        });
+        if let Err(error) = started {
+            self.cx.send(key, note(Err(OffloadError::Thread(error))));
+        }
     }
 
     /// Sends a reply that belongs to no command, as before [`close_when_done`](Self::close_when_done).

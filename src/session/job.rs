@@ -2,7 +2,7 @@
 //! with an [`Outcome`] value.
 //!
 //! The interpreter writes jobs without knowing where they run. [`Job::is_slow`] is the one place
-//! that decides: at once on the loop, or on a worker thread while the session is asleep.
+//! that decides: at once on the loop, or on a worker thread while the interpreter waits.
 
 use std::collections::hash_map::RandomState;
 use std::fmt;
@@ -10,10 +10,13 @@ use std::hash::{BuildHasher, Hasher};
 use std::io;
 use std::sync::Arc;
 
+use super::cancel::Cancel;
+use super::custom::{Pooled, Work};
 use super::listing::{Format, Listing};
 use crate::auth::{Account, AuthFailed, Authorizer, Credentials};
 use crate::fs::{File, FileSystem, Metadata, OpenMode};
 use crate::proto::path::VirtualPath;
+use crate::proto::reply::Reply;
 
 /// Tells a job's outcome from that of an earlier one that nobody waits for any more.
 pub(crate) type JobId = u32;
@@ -30,6 +33,12 @@ pub(crate) enum Job {
     Store(Box<dyn File>, Vec<u8>),
     /// The end of an upload.
     Close(Box<dyn File>),
+    /// A library user's command.
+    Command {
+        run: Pooled,
+        work: Work,
+        path: VirtualPath,
+    },
 }
 
 /// What is asked of a file system.
@@ -92,6 +101,8 @@ pub(crate) enum Outcome {
     Filled(Source, Vec<u8>, io::Result<bool>),
     /// The file, its buffer emptied for the next bytes.
     Stored(Box<dyn File>, Vec<u8>, io::Result<()>),
+    /// What a library user's command says.
+    Reply(Reply),
     /// The job panicked on its thread.
     Lost,
 }
@@ -153,6 +164,14 @@ impl Job {
             Job::Fill(Source::Listing(listing), _) => listing.is_slow(),
             // Asked for only where the file system is slow.
             Job::Fill(Source::File(_), _) | Job::Store(..) | Job::Close(_) => true,
+            Job::Command { .. } => true,
+        }
+    }
+
+    /// Lets it stop when nobody wants its outcome any more, where it has pieces to stop between.
+    pub(crate) fn cancel_by(&mut self, cancel: Cancel) {
+        if let Job::Fill(Source::Listing(listing), _) = self {
+            listing.cancel_by(cancel);
         }
     }
 
@@ -174,11 +193,32 @@ impl Job {
                 Outcome::Stored(file, bytes, result)
             }
             Job::Close(file) => Outcome::Done(file.close()),
+            Job::Command { run, work, path } => {
+                Outcome::Reply(run(&work, &path).unwrap_or_else(|reply| reply))
+            }
         }
     }
 }
 
 impl Files {
+    /// Whether the disk is another afterwards. Of what only looks, the outcome may be dropped.
+    pub(crate) fn changes_something(&self) -> bool {
+        match self {
+            Files::Metadata { .. }
+            | Files::OpenRead { .. }
+            | Files::CheckStore { .. }
+            | Files::UniqueName { .. }
+            | Files::OpenListing { .. } => false,
+            Files::CreateDir(_)
+            | Files::RemoveDir(_)
+            | Files::RemoveFile(_)
+            | Files::Rename { .. }
+            | Files::SetMode(..)
+            | Files::SetModified(..)
+            | Files::OpenWrite { .. } => true,
+        }
+    }
+
     fn run(self, fs: Arc<dyn FileSystem>) -> Outcome {
         match self {
             Files::Metadata { path, follow: true } => Outcome::Metadata(fs.metadata(&path)),

@@ -9,6 +9,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::cancel::Cancel;
 use crate::auth::Account;
 use crate::fs::{Directory, FileSystem, Metadata};
 use crate::proto::calendar::Zone;
@@ -19,6 +20,8 @@ use crate::proto::path::VirtualPath;
 
 /// Names that are read, sorted and formatted at once on the loop; more go to a worker thread.
 const BATCH: usize = 256;
+/// Names that a worker thread reads before it looks whether anybody still wants them.
+const LARGE_BATCH: usize = 4096;
 
 /// How the entries are to look.
 #[derive(Clone, Debug)]
@@ -53,6 +56,8 @@ pub(crate) struct Listing {
     next: usize,
     /// Whether the directory has more names than are in `names`.
     unread: bool,
+    /// Who asked may have left, or given it up.
+    cancel: Option<Cancel>,
     owners: HashMap<u32, Box<str>>,
     groups: HashMap<u32, Box<str>>,
 }
@@ -111,6 +116,7 @@ impl Listing {
             names,
             next: 0,
             unread,
+            cancel: None,
             owners,
             groups,
         })
@@ -121,10 +127,23 @@ impl Listing {
         self.unread || self.names.len() > BATCH || self.fs.is_slow()
     }
 
+    /// Lets [`fill`](Listing::fill) end in an error when nobody wants it any more.
+    pub(crate) fn cancel_by(&mut self, cancel: Cancel) {
+        self.cancel = Some(cancel);
+    }
+
+    fn check(&self) -> io::Result<()> {
+        match &self.cancel {
+            Some(cancel) if cancel.is_cancelled() => Err(io::Error::other("Cancelled")),
+            _ => Ok(()),
+        }
+    }
+
     /// Appends lines to `out` until it holds about `max` bytes; false when all are there.
     pub(crate) fn fill(&mut self, out: &mut Vec<u8>, max: usize) -> io::Result<bool> {
         self.read_rest()?;
         while self.next < self.names.len() && out.len() < max {
+            self.check()?;
             let name = std::mem::take(&mut self.names[self.next]);
             self.next += 1;
             self.line(out, &name);
@@ -133,10 +152,15 @@ impl Listing {
     }
 
     fn read_rest(&mut self) -> io::Result<()> {
-        if let (true, Entries::Directory(directory)) = (self.unread, &mut self.entries) {
-            while directory.read_names(usize::MAX, &mut self.names)? {}
-            self.names.sort_unstable();
-            self.unread = false;
+        while self.unread {
+            self.check()?;
+            let Entries::Directory(directory) = &mut self.entries else {
+                break;
+            };
+            self.unread = directory.read_names(LARGE_BATCH, &mut self.names)?;
+            if !self.unread {
+                self.names.sort_unstable();
+            }
         }
         Ok(())
     }

@@ -3,12 +3,13 @@
 //! ```text
 //!   control socket ─ control ─┐                       ┌─ job ─ pool ─ file system
 //!                             ├─ client ─ interpreter ┤
-//!   data socket ─ dtp ─ flow ─┘                       └─ handler (a library user's)
+//!   data socket ─ dtp ─ flow ─┘                       └─ question ─ handler (a library user's)
 //! ```
 //!
 //! [`client`] is the dispatcher on the event loop; [`interpreter`] decides, without IO; the others
 //! carry out. A session knows no other client.
 
+mod cancel;
 pub(crate) mod census;
 mod channel;
 pub(crate) mod client;
@@ -24,6 +25,7 @@ mod job;
 mod listing;
 pub(crate) mod logging;
 mod pool;
+pub(crate) mod question;
 mod secure;
 mod slot;
 pub(crate) mod transferred;

@@ -12,17 +12,17 @@ use std::time::Duration;
 
 type Task = Box<dyn FnOnce() + Send>;
 
-/// Threads at most. They wait for disks more than they compute.
+/// Threads of a server's pool at most, where nothing else is asked for. They wait for disks more
+/// than they compute.
 const MAX_THREADS: usize = 8;
 /// How long a thread waits for its next job before it ends.
 const KEEP: Duration = Duration::from_secs(10);
 
 /// The pool; dropping it lets its threads end when their jobs have.
-#[derive(Default)]
 pub(crate) struct Pool(Arc<Shared>);
 
-#[derive(Default)]
 struct Shared {
+    max_threads: usize,
     state: Mutex<State>,
     wake: Condvar,
 }
@@ -35,10 +35,26 @@ struct State {
     closed: bool,
 }
 
+impl Default for Pool {
+    fn default() -> Self {
+        Pool::new(MAX_THREADS)
+    }
+}
+
 impl Pool {
+    /// With so many threads at most, and one at least.
+    pub(crate) fn new(max_threads: usize) -> Pool {
+        Pool(Arc::new(Shared {
+            max_threads: max_threads.max(1),
+            state: Mutex::default(),
+            wake: Condvar::new(),
+        }))
+    }
+
     /// Runs `task` on some thread, in the order in which tasks come.
     ///
-    /// The queue is as long as there are sessions that wait, for each waits for its own jobs.
+    /// The queue is as long as there are sessions that wait, for each waits for its own jobs; what
+    /// callbacks [offload](crate::Session::offload) from timers comes on top.
     ///
     /// # Errors
     ///
@@ -46,7 +62,7 @@ impl Pool {
     pub(crate) fn run(&self, task: impl FnOnce() + Send + 'static) -> io::Result<()> {
         let mut state = self.0.lock();
         state.tasks.push_back(Box::new(task));
-        if state.idle >= state.tasks.len() || state.threads == MAX_THREADS {
+        if state.idle >= state.tasks.len() || state.threads == self.0.max_threads {
             self.0.wake.notify_one();
             return Ok(());
         }
@@ -115,7 +131,13 @@ mod tests {
 
     #[test]
     fn starts_threads_as_needed_and_no_more() {
-        let pool = Pool::default();
+        for max in [1, 3, MAX_THREADS] {
+            starts_no_more_than(max);
+        }
+    }
+
+    fn starts_no_more_than(max: usize) {
+        let pool = Pool::new(max);
         assert_eq!(pool.0.lock().threads, 0);
         let (done, results) = mpsc::channel();
         let (release, gate) = mpsc::channel::<()>();
@@ -128,7 +150,7 @@ mod tests {
             })
             .unwrap();
         }
-        assert!(pool.0.lock().threads <= MAX_THREADS);
+        assert_eq!(pool.0.lock().threads, max);
         drop(release);
         let mut numbers: Vec<i32> = results.iter().take(20).collect();
         numbers.sort_unstable();

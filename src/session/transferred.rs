@@ -1,15 +1,19 @@
 //! What a callback is told of a file that was sent or received.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::fs::FileSystem;
 use crate::proto::path::VirtualPath;
 
 /// A file that was sent or received, or was to be.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Transferred {
     pub(crate) command: &'static str,
     pub(crate) username: String,
+    pub(crate) filesystem: Arc<dyn FileSystem>,
     pub(crate) path: VirtualPath,
     pub(crate) real_path: PathBuf,
     pub(crate) bytes: u64,
@@ -26,6 +30,11 @@ impl Transferred {
     /// session's user by now.
     pub fn username(&self) -> &str {
         &self.username
+    }
+
+    /// The files of who sent or received it, on which [`path`](Self::path) is a path.
+    pub fn filesystem(&self) -> &Arc<dyn FileSystem> {
+        &self.filesystem
     }
 
     /// The path as the client sees it.
@@ -51,5 +60,18 @@ impl Transferred {
     /// [`elapsed`](Self::elapsed) in seconds.
     pub fn seconds(&self) -> f64 {
         self.elapsed.as_secs_f64()
+    }
+}
+
+impl fmt::Debug for Transferred {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transferred")
+            .field("command", &self.command)
+            .field("username", &self.username)
+            .field("path", &self.path)
+            .field("real_path", &self.real_path)
+            .field("bytes", &self.bytes)
+            .field("elapsed", &self.elapsed)
+            .finish_non_exhaustive()
     }
 }

@@ -329,11 +329,21 @@ impl Client {
 
     #[track_caller]
     pub(crate) fn put_by(&mut self, mode: Mode, line: impl AsRef<[u8]>, content: impl AsRef<[u8]>) {
+        self.upload_by(mode, line, content);
+        self.expect_reply(226);
+    }
+
+    /// Sends everything over a data connection, and does not wait for what comes of it.
+    #[track_caller]
+    pub(crate) fn upload(&mut self, line: impl AsRef<[u8]>, content: impl AsRef<[u8]>) {
+        self.upload_by(Mode::Epsv, line, content);
+    }
+
+    #[track_caller]
+    fn upload_by(&mut self, mode: Mode, line: impl AsRef<[u8]>, content: impl AsRef<[u8]>) {
         let mut data = self.data(mode);
         self.started(line);
         data.write_all(content.as_ref()).expect("the server reads");
-        drop(data);
-        self.expect_reply(226);
     }
 
     /// A transfer command that is refused before a byte flows.

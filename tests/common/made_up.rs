@@ -20,6 +20,10 @@ impl Gate {
         self.0.1.notify_all();
     }
 
+    pub(crate) fn is_open(&self) -> bool {
+        *self.0.0.lock().expect("no test panics here")
+    }
+
     /// Waits until it is open, or for as long as a test waits at all.
     pub(crate) fn pass(&self) {
         let closed = self.0.0.lock().expect("no test panics here");

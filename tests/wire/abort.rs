@@ -174,7 +174,7 @@ fn stat_and_quit_may_come_behind_telnet_bytes() {
 
 /// Asks STAT until it shows `what`.
 #[track_caller]
-fn stat_until(client: &mut Client, what: &str) {
+pub(super) fn stat_until(client: &mut Client, what: &str) {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let stat = client.expect("STAT", 211);

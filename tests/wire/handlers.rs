@@ -323,9 +323,15 @@ fn commands() -> TestServer {
         .perm(Perm::DELETE)
         .argument(Arg::Required)
         .help("Syntax: SITE RMTREE <SP> path (remove directory tree).")
-        .path(|session, path| {
-            session.filesystem()?.remove_tree(path)?;
+        .pooled(|work, path| {
+            work.filesystem().remove_tree(path)?;
             Ok(Reply::new(250, "Gone."))
+        });
+    let size = Command::new("XSIZE")
+        .perm(Perm::LIST)
+        .path(|session, path| {
+            let size = session.filesystem()?.metadata(path)?.size;
+            Ok(Reply::new(213, format!("{path} {size}")))
         });
     let echo = Command::new("XECHO")
         .login(false)
@@ -338,6 +344,7 @@ fn commands() -> TestServer {
     TestServer::with(|builder| {
         builder
             .command(remove_tree)
+            .command(size)
             .command(echo)
             .command(fail)
             .command(mine)
@@ -365,6 +372,9 @@ fn commands_of_ones_own_are_like_the_others() {
         .contains("remove directory tree");
     client.expect("SITE HELP", 214).contains("RMTREE");
 
+    server.write("dir/file", "12345");
+    assert_eq!(client.expect("XSIZE dir/file", 213).text, "213 /dir/file 5");
+    client.expect("XSIZE nope", 550);
     client.expect("SITE RMTREE", 501);
     client.expect("SITE RMTREE nope", 550);
     client.expect("CWD dir", 250);

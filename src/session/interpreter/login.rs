@@ -7,16 +7,17 @@ use log::Level;
 
 use super::transfer::Transfer;
 use super::{Data, Effect, Event, Interpreter, Timer, Wait};
-use crate::auth::{Account, AuthFailed, Credentials};
+use crate::auth::{Account, AuthFailed, Credentials, Password};
 use crate::proto::escape::Escaped;
 use crate::proto::path::VirtualPath;
 use crate::proto::reply::Reply;
 use crate::session::job::{Job, Outcome};
 
 /// The greeting (RFC 959, 5.4).
-pub(super) fn greet(it: &mut Interpreter) {
+pub(super) fn greet(it: &mut Interpreter, greeting: Option<Reply>) {
     it.reset_idle();
-    it.reply(Level::Debug, Reply::long(220, it.config.banner.clone()));
+    let greeting = greeting.unwrap_or_else(|| Reply::long(220, it.config.banner.clone()));
+    it.reply(Level::Debug, greeting);
 }
 
 pub(crate) fn user(it: &mut Interpreter, arg: &[u8]) {
@@ -50,42 +51,74 @@ pub(crate) fn pass(it: &mut Interpreter, arg: &[u8]) {
         it.config.auth_failed_timeout,
     ));
     it.job(job, move |it, outcome| match outcome {
-        Outcome::Login(Ok(account)) => welcome(it, account),
+        Outcome::Login(Ok(account)) => ask(it, account, password),
         Outcome::Login(Err(refusal)) => {
             let text = refusal.to_string();
             if refusal != AuthFailed::default() {
                 let line = format!("login refused: {}", Escaped(text.as_bytes()));
                 it.effect(Effect::Log(Level::Info, line));
             }
-            let username = std::mem::take(&mut it.username);
-            it.wait = Wait::Refusal {
-                username,
-                password,
-                text,
-            };
-            refuse(it);
+            refuse_with(it, password, Reply::new(530, text));
         }
         _ => it.lost(),
     });
 }
 
-fn welcome(it: &mut Interpreter, account: Account) {
-    it.effect(Effect::SetTimer(Timer::Refusal, Duration::ZERO));
+/// The authorizer lets him in; the handler has the last word.
+fn ask(it: &mut Interpreter, account: Account, password: Password) {
     if !it.seat.log_in(account.username(), account.his_limits()) {
+        it.effect(Effect::SetTimer(Timer::Refusal, Duration::ZERO));
         it.username.clear();
         let text = "Too many connections of this user.";
         return it.finish_at(Level::Warn, Reply::new(530, text));
     }
-    it.attempted_logins = 0;
     it.directory = account.filesystem().start_directory();
-    it.finish(Reply::long(230, account.login_message().to_owned()));
     it.account = Some(account);
+    it.wait = Wait::Login(password);
+    it.event(Event::Login(it.username.clone()));
+}
+
+/// What the handler says to a login: an error is a refusal like the authorizer's.
+pub(super) fn answered(it: &mut Interpreter, answer: Option<Reply>) {
+    let password = match std::mem::replace(&mut it.wait, Wait::Nothing) {
+        Wait::Login(password) => password,
+        other => return it.wait = other,
+    };
+    match answer {
+        Some(refusal) if refusal.is_error() => {
+            let line = format!("login refused: {}", Escaped(refusal.text()));
+            it.effect(Effect::Log(Level::Info, line));
+            it.account = None;
+            it.seat.log_out();
+            it.directory = VirtualPath::root();
+            refuse_with(it, password, refusal);
+        }
+        answer => welcome(it, answer),
+    }
+}
+
+fn welcome(it: &mut Interpreter, reply: Option<Reply>) {
+    it.effect(Effect::SetTimer(Timer::Refusal, Duration::ZERO));
+    it.attempted_logins = 0;
+    let reply = reply.unwrap_or_else(|| {
+        let text = it.account.as_ref().map_or("", Account::login_message);
+        Reply::long(230, text.to_owned())
+    });
+    it.finish(reply);
     let user = Escaped(it.username.as_bytes());
-    it.effects.push_back(Effect::Log(
-        Level::Info,
-        format!("USER '{user}' logged in."),
-    ));
-    it.effect(Effect::Event(Event::Login(it.username.clone())));
+    let line = format!("USER '{user}' logged in.");
+    it.effect(Effect::Log(Level::Info, line));
+}
+
+/// Refuses a login, when the delay is over.
+fn refuse_with(it: &mut Interpreter, password: Password, reply: Reply) {
+    let username = std::mem::take(&mut it.username);
+    it.wait = Wait::Refusal {
+        username,
+        password,
+        reply: Box::new(reply),
+    };
+    refuse(it);
 }
 
 pub(super) fn refusal_due(it: &mut Interpreter) {
@@ -102,7 +135,7 @@ fn refuse(it: &mut Interpreter) {
     let Wait::Refusal {
         username,
         password,
-        mut text,
+        mut reply,
     } = wait
     else {
         it.wait = wait;
@@ -112,9 +145,10 @@ fn refuse(it: &mut Interpreter) {
     let last =
         it.config.max_login_attempts != 0 && it.attempted_logins >= it.config.max_login_attempts;
     if last {
-        text.push_str(" Disconnecting.");
+        let text = [reply.text(), b" Disconnecting."].concat();
+        *reply = Reply::new(reply.code(), text);
     }
-    it.finish(Reply::new(530, text));
+    it.finish(*reply);
     if last {
         close_after_transfer(it);
     }
@@ -123,7 +157,7 @@ fn refuse(it: &mut Interpreter) {
         Level::Info,
         format!("USER '{user}' failed login."),
     ));
-    it.effect(Effect::Event(Event::LoginFailed(username, password)));
+    it.event(Event::LoginFailed(username, password));
 }
 
 pub(crate) fn rein(it: &mut Interpreter, _: &[u8]) {
@@ -152,7 +186,7 @@ fn flush_account(it: &mut Interpreter) {
 fn log_out(it: &mut Interpreter) {
     if it.account.take().is_some() {
         it.seat.log_out();
-        it.effect(Effect::Event(Event::Logout(it.username.clone())));
+        it.event(Event::Logout(it.username.clone()));
     }
 }
 
@@ -169,7 +203,10 @@ pub(crate) fn quit(it: &mut Interpreter, _: &[u8]) {
 
 /// A client that does nothing is sent away, unless it waits for us.
 pub(super) fn idle(it: &mut Interpreter) {
-    let moving = matches!(it.transfer, Transfer::Opening(_) | Transfer::Running(_));
+    let moving = matches!(
+        it.transfer,
+        Transfer::Opening(_) | Transfer::Running(_) | Transfer::Reported { .. }
+    );
     // A STAT listing waits for the client to take it.
     if moving || !matches!(it.wait, Wait::Nothing | Wait::Drained(_)) {
         return it.reset_idle();

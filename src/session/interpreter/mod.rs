@@ -1,12 +1,12 @@
 //! The protocol interpreter of one client, sans-IO.
 //!
-//! [`Interpreter::handle`] takes one [`Input`]; [`Interpreter::poll_effect`] gives the [`Effect`]s
-//! it has, to be drained before the next input. It owns what RFC 959 calls the state of the
+//! [`Interpreter::handle`] takes one [`Input`]; [`Interpreter::poll_step`] gives the [`Effect`]s and
+//! [`Call`]s it has, to be drained before the next input. It owns what RFC 959 calls the state of the
 //! server-PI: who is logged in, TYPE, REST, RNFR, what the data connection is for. It has no
 //! socket, opens no file and reads no clock, so every rule of it is tested as plain values.
 //!
 //! A command runs from its row in [`table`] to its final reply in one function; where
-//! it must wait, it leaves what comes then as a closure ([`Wait`]). While it waits no further line
+//! it must wait, it leaves what comes then as a closure ([`wait`]). While it waits no further line
 //! is taken ([`Interpreter::wants_line`]), so every line gets exactly one final reply, in order.
 
 pub(crate) mod data;
@@ -19,6 +19,7 @@ pub(crate) mod service;
 pub(crate) mod table;
 pub(crate) mod transfer;
 mod vocabulary;
+mod wait;
 
 #[cfg(test)]
 mod tests;
@@ -34,11 +35,14 @@ use self::secure::Security;
 pub(crate) use self::secure::Unprotected;
 use self::table::{Marks, Row, Run, Table};
 use self::transfer::Transfer;
-pub(crate) use self::vocabulary::{Effect, End, Event, Input, Progress, Timer, Verdict};
+pub(crate) use self::vocabulary::{
+    Call, Effect, End, Event, Input, Progress, Step, Timer, Verdict,
+};
+use self::wait::{Abor, Then, Wait};
 use super::census::Seat;
 use super::config::Config;
-use super::job::{Files, Job, JobId, OpenError, Outcome, Source};
-use crate::auth::{Account, ClientCertificate, Password};
+use super::job::{Job, JobId, OpenError, Outcome};
+use crate::auth::{Account, ClientCertificate};
 use crate::fs::{describe, is_passing};
 use crate::proto::addr::{canonical, canonical_addr};
 use crate::proto::command::{Arg, CommandLine, is_foreign};
@@ -47,37 +51,6 @@ use crate::proto::mlsx::Facts;
 use crate::proto::path::VirtualPath;
 use crate::proto::perm::Perm;
 use crate::proto::reply::Reply;
-
-/// What comes when a job is done.
-type Then = Box<dyn FnOnce(&mut Interpreter, Outcome)>;
-
-/// What the command in progress waits for.
-enum Wait {
-    Nothing,
-    Job(JobId, Then),
-    /// PASV or EPSV.
-    Listen {
-        extended: bool,
-    },
-    /// PORT or EPRT.
-    Connect,
-    /// A library user's command.
-    Custom,
-    /// STAT without argument.
-    Progress,
-    /// STAT of a path: the part of the listing that is still to come.
-    Drained(Source),
-    /// ABOR, for the transfer's end.
-    Abort,
-    /// AUTH, or the beginning of implicit FTPS, for the handshake.
-    Tls,
-    /// PASS, for the delay before its refusal.
-    Refusal {
-        username: String,
-        password: Password,
-        text: String,
-    },
-}
 
 /// The data connection, as far as the protocol cares.
 enum Data {
@@ -103,7 +76,7 @@ pub(crate) struct Interpreter {
     seat: Seat,
     peer: SocketAddr,
     local: SocketAddr,
-    effects: VecDeque<Effect>,
+    steps: VecDeque<Step>,
     wait: Wait,
     current: Option<Current>,
     last_job: JobId,
@@ -134,6 +107,8 @@ pub(crate) struct Interpreter {
     transfer_job: Option<(JobId, Then)>,
     /// Replies of a transfer that ended while a STAT listing is on its way: they follow it.
     held: Option<Vec<Effect>>,
+    /// ABOR came in the midst of a command; it is done when that is.
+    abor: Option<Abor>,
     /// No line is taken any more; the session ends with the transfer.
     quitting: bool,
 }
@@ -153,7 +128,7 @@ impl Interpreter {
             seat,
             peer,
             local: canonical_addr(local),
-            effects: VecDeque::new(),
+            steps: VecDeque::new(),
             wait: Wait::Nothing,
             current: None,
             last_job: 0,
@@ -175,18 +150,19 @@ impl Interpreter {
             transfer: Transfer::Idle,
             transfer_job: None,
             held: None,
+            abor: None,
             quitting: false,
         }
     }
 
     /// The next thing to do. Drained before the next [`handle`](Interpreter::handle).
-    pub(crate) fn poll_effect(&mut self) -> Option<Effect> {
-        self.effects.pop_front()
+    pub(crate) fn poll_step(&mut self) -> Option<Step> {
+        self.steps.pop_front()
     }
 
     /// Holds no memory that is not in use, as the session waits for its client.
     pub(crate) fn shrink(&mut self) {
-        self.effects = VecDeque::new();
+        self.steps = VecDeque::new();
     }
 
     /// Whether the next command line may come.
@@ -243,8 +219,23 @@ impl Interpreter {
 
     /// Takes what happened.
     pub(crate) fn handle(&mut self, input: Input) {
+        self.take(input);
+        if self.abor.is_some() && self.wants_line() {
+            match self.abor.take() {
+                Some(Abor::Run) => transfer::abor(self, b""),
+                Some(Abor::Refused(reply)) => self.finish(*reply),
+                None => {}
+            }
+        }
+    }
+
+    fn take(&mut self, input: Input) {
         match input {
-            Input::Start => secure::start(self),
+            Input::Command(_) if !matches!(self.wait, Wait::Nothing) => self.abort_command(),
+            Input::Refused(_, reply) if !matches!(self.wait, Wait::Nothing) => {
+                self.abor = Some(Abor::Refused(Box::new(reply)));
+            }
+            Input::Start(greeting) => secure::start(self, greeting),
             Input::Secured(certificate) => secure::secured(self, certificate),
             Input::Command(command) => self.command(command),
             Input::Refused(command, reply) => {
@@ -274,6 +265,8 @@ impl Interpreter {
                     self.finish(reply);
                 }
             }
+            Input::LoginAnswered(answer) => login::answered(self, answer),
+            Input::TransferAnswered(answer) => transfer::answered(self, answer),
             Input::Timer(timer) => self.timer(timer),
             Input::Shutdown => login::shutdown(self),
         }
@@ -338,24 +331,29 @@ impl Interpreter {
             Run::Plain(run) => run(self, arg),
             Run::Path(argument, run) => self.with_argument(*argument, arg, row.perm, *run),
             Run::WordPath(run) => self.with_word_and_path(arg, row.perm, *run),
+            Run::Pooled(run) => {
+                let run = Arc::clone(run);
+                self.with_path(arg, row.perm, move |it, path| it.pooled(run, path));
+            }
             &Run::Custom { index, takes_path } => {
                 let bytes = arg.to_vec();
                 match (takes_path, row.perm) {
                     (true, perm) => self.with_path(arg, perm, move |it, path| {
-                        it.custom(Effect::Custom(index, bytes, Some(path)));
+                        it.custom(index, bytes, Some(path));
                     }),
-                    (false, Perm::NONE) => self.custom(Effect::Custom(index, bytes, None)),
+                    (false, Perm::NONE) => self.custom(index, bytes, None),
                     (false, perm) => self.with_path(b"/", perm, move |it, _| {
-                        it.custom(Effect::Custom(index, bytes, None));
+                        it.custom(index, bytes, None);
                     }),
                 }
             }
         }
     }
 
-    fn custom(&mut self, effect: Effect) {
+    fn custom(&mut self, index: usize, arg: Vec<u8>, path: Option<VirtualPath>) {
         self.wait = Wait::Custom;
-        self.effect(effect);
+        self.steps
+            .push_back(Step::Call(Call::Custom(index, arg, path)));
     }
 
     /// What REST and ALLO said is for one transfer command, whatever becomes of that.
@@ -383,7 +381,12 @@ impl Interpreter {
     }
 
     fn effect(&mut self, effect: Effect) {
-        self.effects.push_back(effect);
+        self.steps.push_back(Step::Effect(effect));
+    }
+
+    /// Calls the handler.
+    fn event(&mut self, event: Event) {
+        self.steps.push_back(Step::Call(Call::Event(event)));
     }
 
     /// A reply that is not the command's last (1xx), or not a command's at all.
@@ -410,7 +413,8 @@ impl Interpreter {
             self.effect(Effect::LogCommand(line));
         }
         self.reply(level, reply);
-        self.effects.extend(self.held.take().into_iter().flatten());
+        let held = self.held.take().into_iter().flatten();
+        self.steps.extend(held.map(Step::Effect));
     }
 
     /// `550` with the system's words, or the code that fits the error better.
@@ -420,38 +424,6 @@ impl Interpreter {
 
     fn fail_open(&mut self, error: &OpenError) {
         self.finish(open_error_reply(error));
-    }
-
-    /// Runs file work for the command in progress.
-    fn files(&mut self, work: Files, then: impl FnOnce(&mut Interpreter, Outcome) + 'static) {
-        let Some(account) = &self.account else {
-            return self.finish(not_logged_in());
-        };
-        let job = Job::Files(Arc::clone(account.filesystem()), work);
-        self.job(job, then);
-    }
-
-    fn job(&mut self, job: Job, then: impl FnOnce(&mut Interpreter, Outcome) + 'static) {
-        let id = self.new_job();
-        self.wait = Wait::Job(id, Box::new(then));
-        self.effect(Effect::Job(id, job));
-    }
-
-    fn new_job(&mut self) -> JobId {
-        self.last_job = self.last_job.wrapping_add(1);
-        self.last_job
-    }
-
-    fn job_done(&mut self, id: JobId, outcome: Outcome) {
-        match std::mem::replace(&mut self.wait, Wait::Nothing) {
-            Wait::Job(waited, then) if waited == id => then(self, outcome),
-            other => {
-                self.wait = other;
-                if let Some((_, then)) = self.transfer_job.take_if(|(waited, _)| *waited == id) {
-                    then(self, outcome);
-                }
-            }
-        }
     }
 
     /// An outcome that does not fit its job: the job was lost.

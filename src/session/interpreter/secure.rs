@@ -52,16 +52,17 @@ impl Security {
 }
 
 /// Begins a session: with implicit FTPS the handshake comes before the greeting.
-pub(super) fn start(it: &mut Interpreter) {
+pub(super) fn start(it: &mut Interpreter, greeting: Option<Reply>) {
     if it.config.tls.as_ref().is_some_and(Tls::is_implicit) {
-        start_tls(it);
+        start_tls(it, greeting);
     } else {
-        login::greet(it);
+        login::greet(it, greeting);
     }
 }
 
-fn start_tls(it: &mut Interpreter) {
-    it.wait = Wait::Tls;
+fn start_tls(it: &mut Interpreter, greeting: Option<Reply>) {
+    let greeting = greeting.map(Box::new);
+    it.wait = Wait::Tls { greeting };
     it.effect(Effect::StartTls);
     set_deadline(it);
 }
@@ -73,13 +74,15 @@ fn set_deadline(it: &mut Interpreter) {
 
 /// The control connection is TLS now.
 pub(super) fn secured(it: &mut Interpreter, certificate: Option<ClientCertificate>) {
-    let Wait::Tls = it.wait else { return };
-    it.wait = Wait::Nothing;
+    let greeting = match std::mem::replace(&mut it.wait, Wait::Nothing) {
+        Wait::Tls { greeting } => greeting,
+        other => return it.wait = other,
+    };
     it.security.control = true;
     it.security.certificate = certificate.map(Arc::new);
     it.effect(Effect::SetTimer(Timer::Handshake, Duration::ZERO));
     if it.config.tls.as_ref().is_some_and(Tls::is_implicit) {
-        login::greet(it);
+        login::greet(it, greeting.map(|greeting| *greeting));
     } else {
         it.reset_idle();
     }
@@ -94,7 +97,7 @@ pub(crate) fn auth(it: &mut Interpreter, arg: &[u8]) {
             let kind = String::from_utf8_lossy(&kind);
             it.finish(Reply::new(234, format!("AUTH {kind} successful.")));
             forget_clear(it);
-            start_tls(it);
+            start_tls(it, None);
         }
         _ => it.finish(Reply::new(
             502,
@@ -246,7 +249,7 @@ fn refuse_data(it: &mut Interpreter, text: &'static str) {
 
 /// A handshake took too long.
 pub(super) fn timed_out(it: &mut Interpreter) {
-    if let Wait::Tls = it.wait {
+    if matches!(it.wait, Wait::Tls { .. }) {
         // In the middle of a handshake there is no way to say anything.
         let text = "TLS handshake timed out.";
         it.effect(Effect::Log(Level::Info, text.to_owned()));

@@ -9,6 +9,7 @@ use super::{Interpreter, data, files, info, login, secure, service, transfer};
 use crate::proto::command::{Arg, is_ls_option, strip_ls_options};
 use crate::proto::path::VirtualPath;
 use crate::proto::perm::Perm;
+use crate::session::custom::Pooled;
 
 /// A command as the interpreter sees it.
 #[derive(Clone)]
@@ -51,6 +52,8 @@ pub(crate) enum Run {
     WordPath(fn(&mut Interpreter, &[u8], VirtualPath)),
     /// A library user's, by its place among the server's.
     Custom { index: usize, takes_path: bool },
+    /// A library user's, on a worker thread; takes a path as [`Run::Path`] does.
+    Pooled(Pooled),
 }
 
 /// How a path argument is read.

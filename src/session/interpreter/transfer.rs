@@ -13,6 +13,7 @@ use super::{
     internal_error, not_logged_in, open_error_reply,
 };
 use crate::fs::{File, FileSystem};
+use crate::proto::escape::Escaped;
 use crate::proto::path::VirtualPath;
 use crate::proto::reply::Reply;
 use crate::session::job::{Files, Job, OpenError, Outcome, Source};
@@ -29,6 +30,12 @@ pub(super) enum Transfer {
     /// Data can flow; the target is being opened.
     Opening(Box<Task>),
     Running(Box<Task>),
+    /// It has ended, and the handler was told of its file: what it says to that decides the reply.
+    Reported {
+        task: Box<Task>,
+        level: Level,
+        reply: Reply,
+    },
 }
 
 /// What a transfer is, whatever its state.
@@ -47,6 +54,7 @@ pub(super) struct Task {
 }
 
 struct FileOf {
+    filesystem: Arc<dyn FileSystem>,
     path: VirtualPath,
     real: PathBuf,
     shown: String,
@@ -75,6 +83,7 @@ impl Interpreter {
             .as_ref()
             .map(|account| Arc::clone(account.filesystem()));
         let file = path.zip(fs.as_ref()).map(|(path, fs)| FileOf {
+            filesystem: Arc::clone(fs),
             path: path.clone(),
             real: fs.real_path(path).unwrap_or_default(),
             shown: logging::shown(fs.as_ref(), path),
@@ -163,6 +172,22 @@ impl Interpreter {
         }
     }
 
+    /// The transfer has ended: the log's line and the callback of its file, if it has one, then the
+    /// reply.
+    fn conclude(
+        &mut self,
+        task: Box<Task>,
+        (complete, progress): (bool, Progress),
+        level: Level,
+        reply: Reply,
+    ) {
+        if self.report(&task, complete, progress) {
+            self.transfer = Transfer::Reported { task, level, reply };
+        } else {
+            self.end_transfer(level, reply);
+        }
+    }
+
     /// The transfer's final reply, and what waited for it.
     fn end_transfer(&mut self, level: Level, reply: Reply) {
         self.transfer = Transfer::Idle;
@@ -228,13 +253,19 @@ pub(crate) fn abor(it: &mut Interpreter, _: &[u8]) {
         }
         Transfer::Waiting(..) | Transfer::Protecting(..) | Transfer::Opening(_) => {
             super::data::close(it);
-            if let Transfer::Opening(task) = std::mem::replace(&mut it.transfer, Transfer::Idle) {
-                // Its target may have been emptied already.
-                it.report(&task, false, Progress::default());
-            }
             it.wait = Wait::Abort;
-            it.end_transfer(Level::Info, Reply::new(426, "Transfer aborted via ABOR."));
+            let reply = Reply::new(426, "Transfer aborted via ABOR.");
+            match std::mem::replace(&mut it.transfer, Transfer::Idle) {
+                // Its target may have been emptied already.
+                Transfer::Opening(task) => {
+                    it.transfer_job = None;
+                    it.conclude(task, (false, Progress::default()), Level::Info, reply);
+                }
+                _ => it.end_transfer(Level::Info, reply),
+            }
         }
+        // Over already, but for its reply.
+        Transfer::Reported { .. } => it.wait = Wait::Abort,
         // Without a login there is nothing to abort, but for a transfer that outlived its login.
         Transfer::Idle if it.account.is_none() => {
             it.finish(not_logged_in());
@@ -257,7 +288,7 @@ pub(super) fn ended(it: &mut Interpreter, end: End) {
     let task = match std::mem::replace(&mut it.transfer, Transfer::Idle) {
         // Its target may have been emptied already.
         Transfer::Running(task) | Transfer::Opening(task) => task,
-        Transfer::Idle | Transfer::Waiting(..) | Transfer::Protecting(..) => return,
+        other => return it.transfer = other,
     };
     it.data = Data::Closed;
     let bytes = end.progress.sent + end.progress.received;
@@ -288,11 +319,35 @@ pub(super) fn ended(it: &mut Interpreter, end: End) {
             error_reply(451, error, "; transfer aborted"),
         ),
     };
-    it.report(&task, complete, end.progress);
     if matches!(end.verdict, Verdict::Stalled) {
         it.quitting = true;
     }
-    it.end_transfer(level, reply);
+    it.conclude(task, (complete, end.progress), level, reply);
+}
+
+/// What the handler says to the end of a file's transfer. It may turn a success into a failure, but
+/// not the other way round.
+pub(super) fn answered(it: &mut Interpreter, answer: Option<Reply>) {
+    let (task, level, reply) = match std::mem::replace(&mut it.transfer, Transfer::Idle) {
+        Transfer::Reported { task, level, reply } => (task, level, reply),
+        other => return it.transfer = other,
+    };
+    let answer = answer.filter(|answer| answer.is_error() || !reply.is_error());
+    if let (Some(refusal), Some(file)) = (&answer, &task.file)
+        && refusal.is_error()
+    {
+        it.effect(Effect::LogOf {
+            username: task.username.clone(),
+            line: format!(
+                "{} {} {} '{}'",
+                task.command,
+                file.shown,
+                refusal.code(),
+                Escaped(refusal.text())
+            ),
+        });
+    }
+    it.end_transfer(level, answer.unwrap_or(reply));
 }
 
 impl Task {
@@ -315,9 +370,11 @@ impl Task {
 }
 
 impl Interpreter {
-    /// One line in the log and one callback for every file.
-    fn report(&mut self, task: &Task, complete: bool, progress: Progress) {
-        let Some(file) = &task.file else { return };
+    /// One line in the log and one callback for every file; false for what is none.
+    fn report(&mut self, task: &Task, complete: bool, progress: Progress) -> bool {
+        let Some(file) = &task.file else {
+            return false;
+        };
         let bytes = progress.sent + progress.received;
         let seconds = progress.elapsed.as_secs_f64();
         let line = format!(
@@ -330,6 +387,7 @@ impl Interpreter {
         let transferred = Transferred {
             command: task.command,
             username: task.username.clone(),
+            filesystem: Arc::clone(&file.filesystem),
             path: file.path.clone(),
             real_path: file.real.clone(),
             bytes,
@@ -343,7 +401,8 @@ impl Interpreter {
         };
         let username = task.username.clone();
         self.effect(Effect::LogOf { username, line });
-        self.effect(Effect::Event(event));
+        self.event(event);
+        true
     }
 }
 
@@ -355,7 +414,8 @@ impl Interpreter {
             Transfer::Waiting(task, _)
             | Transfer::Protecting(task, _)
             | Transfer::Opening(task)
-            | Transfer::Running(task) => {
+            | Transfer::Running(task)
+            | Transfer::Reported { task, .. } => {
                 let file = task.file.as_ref().map_or("", |file| &file.shown);
                 Some((task.command, file))
             }

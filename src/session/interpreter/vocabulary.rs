@@ -17,8 +17,9 @@ use crate::session::transferred::Transferred;
 
 /// What happened.
 pub(crate) enum Input {
-    /// The client is connected and nobody has refused it: greet it.
-    Start,
+    /// The client is connected and nobody has refused it: greet it, with the handler's greeting if
+    /// it has one.
+    Start(Option<Reply>),
     Command(CommandLine),
     /// A command that the handler refused before it ran.
     Refused(CommandLine, Reply),
@@ -46,11 +47,30 @@ pub(crate) enum Input {
     Progress(Progress),
     /// Answers [`Effect::Raw`]: the client has taken it.
     Drained,
-    /// Answers [`Effect::Custom`].
+    /// Answers [`Call::Custom`].
     Custom(Reply),
+    /// Answers [`Event::Login`]: with a reply of the handler's own, or with none.
+    LoginAnswered(Option<Reply>),
+    /// Answers the events of a file in the same way.
+    TransferAnswered(Option<Reply>),
     Timer(Timer),
     /// The server stops: end when the transfer has ended.
     Shutdown,
+}
+
+/// What comes next.
+pub(crate) enum Step {
+    Effect(Effect),
+    Call(Call),
+}
+
+/// Runs code of a library user's.
+pub(crate) enum Call {
+    /// Calls the handler. A login and the end of a file's transfer want to be answered, at once or
+    /// later.
+    Event(Event),
+    /// Runs a command, by its place among the server's.
+    Custom(usize, Vec<u8>, Option<VirtualPath>),
 }
 
 /// What to do.
@@ -87,12 +107,8 @@ pub(crate) enum Effect {
     /// Ends the running transfer with [`Verdict::Aborted`].
     Abort,
     AskProgress,
-    /// Runs a library user's command, by its place among the server's.
-    Custom(usize, Vec<u8>, Option<VirtualPath>),
     /// (Re)starts a timer; a duration of zero stops it.
     SetTimer(Timer, Duration),
-    /// Calls the handler.
-    Event(Event),
     Log(Level, String),
     /// What a user did who may be logged out by now, at info level.
     LogOf {

@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn greeting_and_login() {
     let mut bench = Bench::with(|config, _| config.banner = "Hello.".into());
-    assert_eq!(bench.feed(Input::Start), ["220 Hello."]);
+    assert_eq!(bench.feed(Input::Start(None)), ["220 Hello."]);
     assert_eq!(bench.say("PASS 12345"), "503 Login with USER first.");
     assert_eq!(bench.say("USER user"), "331 Username ok, send password.");
     assert_eq!(bench.say("PASS 12345"), "230 Login successful.");

@@ -1,6 +1,7 @@
 //! The interpreter alone: no socket, no disk, no clock. A [`Bench`] carries out its effects on a
 //! file system in memory and keeps the replies and events.
 
+mod answers;
 mod data;
 mod login;
 mod memory;
@@ -18,6 +19,7 @@ use crate::auth::{AuthFailed, Authorizer, Credentials};
 use crate::fs::{File, FileSystem};
 use crate::proto::command;
 use crate::session::census::{Bounds, Census};
+use crate::session::job::Source;
 
 /// Takes `user` with `12345`.
 struct OneUser {
@@ -53,8 +55,14 @@ struct Bench {
     protects_data: bool,
     /// The TLS handshake is the test's business.
     keeps_tls: bool,
+    /// So is what becomes of an active connection.
+    keeps_connecting: bool,
     listening: bool,
     closed: bool,
+    /// What the handler says to the next login or transfer.
+    answer: Option<Reply>,
+    /// It says nothing yet; the test will.
+    thinks: bool,
 }
 
 impl Bench {
@@ -87,8 +95,11 @@ impl Bench {
             data_closed: 0,
             protects_data: false,
             keeps_tls: false,
+            keeps_connecting: false,
             listening: false,
             closed: false,
+            answer: None,
+            thinks: false,
         }
     }
 
@@ -111,8 +122,11 @@ impl Bench {
         self.inputs.push_back(input);
         while let Some(input) = self.inputs.pop_front() {
             self.it.handle(input);
-            while let Some(effect) = self.it.poll_effect() {
-                self.apply(effect);
+            while let Some(step) = self.it.poll_step() {
+                match step {
+                    Step::Effect(effect) => self.apply(effect),
+                    Step::Call(call) => self.call(call),
+                }
             }
         }
         self.replies[before..].to_vec()
@@ -176,6 +190,33 @@ impl Bench {
         String::from_utf8(bytes).unwrap()
     }
 
+    fn call(&mut self, call: Call) {
+        let event = match call {
+            Call::Custom(..) => {
+                let reply = Reply::new(200, "Custom.");
+                return self.inputs.push_back(Input::Custom(reply));
+            }
+            Call::Event(event) => event,
+        };
+        let answer = match event {
+            Event::Login(_) => Some(Input::LoginAnswered as fn(Option<Reply>) -> Input),
+            Event::LoginFailed(..) | Event::Logout(_) => None,
+            _ => Some(Input::TransferAnswered as fn(Option<Reply>) -> Input),
+        };
+        self.events.push(match event {
+            Event::Login(user) => format!("login {user}"),
+            Event::LoginFailed(user, _) => format!("failed {user}"),
+            Event::Logout(user) => format!("logout {user}"),
+            Event::Sent(file) => format!("sent {} {}", file.path, file.bytes),
+            Event::Received(file) => format!("received {} {}", file.path, file.bytes),
+            Event::IncompleteSent(file) => format!("incomplete sent {}", file.path),
+            Event::IncompleteReceived(file) => format!("incomplete received {}", file.path),
+        });
+        if let (Some(answer), false) = (answer, self.thinks) {
+            self.inputs.push_back(answer(self.answer.take()));
+        }
+    }
+
     fn apply(&mut self, effect: Effect) {
         match effect {
             Effect::Reply(reply, _) => self.replies.push(reply.to_string()),
@@ -188,6 +229,7 @@ impl Bench {
                 self.listening = true;
                 self.inputs.push_back(Input::Listening(Ok(4001)));
             }
+            Effect::Connect(_) if self.keeps_connecting => {}
             Effect::Connect(addr) => {
                 let refused = addr.port() == 4444;
                 let result = if refused {
@@ -218,19 +260,7 @@ impl Bench {
                 self.inputs.push_back(Input::Ended(end));
             }
             Effect::AskProgress => self.inputs.push_back(Input::Progress(Progress::default())),
-            Effect::Custom(..) => self
-                .inputs
-                .push_back(Input::Custom(Reply::new(200, "Custom."))),
             Effect::SetTimer(timer, delay) => self.timers.push((timer, delay)),
-            Effect::Event(event) => self.events.push(match event {
-                Event::Login(user) => format!("login {user}"),
-                Event::LoginFailed(user, _) => format!("failed {user}"),
-                Event::Logout(user) => format!("logout {user}"),
-                Event::Sent(file) => format!("sent {} {}", file.path, file.bytes),
-                Event::Received(file) => format!("received {} {}", file.path, file.bytes),
-                Event::IncompleteSent(file) => format!("incomplete sent {}", file.path),
-                Event::IncompleteReceived(file) => format!("incomplete received {}", file.path),
-            }),
             Effect::Log(..) | Effect::LogOf { .. } | Effect::LogCommand(_) => {}
             Effect::Close => self.closed = true,
         }

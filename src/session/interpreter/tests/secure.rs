@@ -45,7 +45,7 @@ fn a_handshake_that_takes_too_long_ends_the_session_in_silence() {
         let mut bench = bench(|tls| tls.implicit(implicit));
         bench.keeps_tls = true;
         if implicit {
-            assert!(bench.feed(Input::Start).is_empty());
+            assert!(bench.feed(Input::Start(None)).is_empty());
         } else {
             bench.say("AUTH TLS");
         }
@@ -63,7 +63,7 @@ fn a_handshake_that_takes_too_long_ends_the_session_in_silence() {
 fn implicit_greets_behind_the_handshake() {
     let mut bench = bench(|tls| tls.implicit(true));
     bench.keeps_tls = true;
-    assert!(bench.feed(Input::Start).is_empty());
+    assert!(bench.feed(Input::Start(None)).is_empty());
     assert_eq!(bench.feed(Input::Secured(None)).len(), 1);
     assert_eq!(bench.code("PBSZ 0"), 200);
 }

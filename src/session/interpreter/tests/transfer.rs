@@ -438,14 +438,14 @@ fn who_does_not_take_a_listing_is_idle() {
         .it
         .handle(Input::Command(command::parse(b"STAT /dir")));
     let mut jobs = Vec::new();
-    while let Some(effect) = bench.it.poll_effect() {
-        if let Effect::Job(id, job) = effect {
+    while let Some(step) = bench.it.poll_step() {
+        if let Step::Effect(Effect::Job(id, job)) = step {
             jobs.push((id, job));
         }
     }
     let (id, job) = jobs.pop().unwrap();
     bench.it.handle(Input::Job(id, job.run()));
-    while bench.it.poll_effect().is_some() {}
+    while bench.it.poll_step().is_some() {}
     assert!(!bench.it.wants_line());
     assert_eq!(
         bench.feed(Input::Timer(Timer::Idle)),

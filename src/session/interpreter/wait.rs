@@ -1,0 +1,182 @@
+//! What the command in progress waits for, jobs above all, and what ABOR does to it meanwhile.
+
+use std::sync::Arc;
+
+use log::Level;
+
+use super::{Effect, Interpreter, data, not_logged_in};
+use crate::auth::Password;
+use crate::proto::path::VirtualPath;
+use crate::proto::reply::Reply;
+use crate::session::cancel::{Canceller, cancel};
+use crate::session::custom::{Pooled, Work};
+use crate::session::job::{Files, Job, JobId, Outcome, Source};
+
+/// What comes when a job is done.
+pub(super) type Then = Box<dyn FnOnce(&mut Interpreter, Outcome)>;
+
+/// What the command in progress waits for.
+pub(super) enum Wait {
+    Nothing,
+    Job {
+        id: JobId,
+        then: Then,
+        on_abort: OnAbort,
+    },
+    /// PASV or EPSV.
+    Listen {
+        extended: bool,
+    },
+    /// PORT or EPRT.
+    Connect,
+    /// A library user's command.
+    Custom,
+    /// PASS, for what the handler says to the login.
+    Login(Password),
+    /// STAT without argument.
+    Progress,
+    /// STAT of a path: the part of the listing that is still to come.
+    Drained(Source),
+    /// ABOR, for the transfer's end.
+    Abort,
+    /// AUTH, or the beginning of implicit FTPS, for the handshake.
+    Tls {
+        /// Of the handler's own.
+        greeting: Option<Box<Reply>>,
+    },
+    /// PASS, for the delay before its refusal.
+    Refusal {
+        username: String,
+        password: Password,
+        reply: Box<Reply>,
+    },
+}
+
+/// What ABOR does to a command that waits for a job.
+pub(super) enum OnAbort {
+    /// It waits, too: the job changes something, and its outcome is to be told.
+    Waits,
+    /// Nobody needs the outcome.
+    Leaves,
+    /// The job is asked to stop; its outcome is told.
+    Cancels(Canceller),
+}
+
+/// An ABOR that waits for the command that it came to abort.
+pub(super) enum Abor {
+    Run,
+    /// The handler's reply to it. (A box, since it is rare, and sessions are many.)
+    Refused(Box<Reply>),
+}
+
+impl Interpreter {
+    /// Whether the command in progress waits for something that may be aborted: then ABOR may come
+    /// all the same, and a client that leaves is not waited for.
+    pub(crate) fn is_abortable(&self) -> bool {
+        let abortable = match &self.wait {
+            Wait::Job { on_abort, .. } => !matches!(on_abort, OnAbort::Waits),
+            Wait::Connect => true,
+            _ => false,
+        };
+        abortable && self.abor.is_none()
+    }
+
+    /// Whether the command in progress waits for something that is not the client's to bring about,
+    /// so that it does no harm to look at what he sends meanwhile.
+    pub(crate) fn is_busy(&self) -> bool {
+        matches!(self.wait, Wait::Job { .. } | Wait::Connect)
+    }
+
+    /// ABOR, in the midst of a command.
+    pub(super) fn abort_command(&mut self) {
+        self.reset_idle();
+        self.abor = Some(Abor::Run);
+        match &self.wait {
+            Wait::Job {
+                on_abort: OnAbort::Cancels(canceller),
+                ..
+            } => canceller.cancel(),
+            Wait::Job {
+                on_abort: OnAbort::Leaves,
+                ..
+            } => self.finish_at(Level::Info, Reply::new(426, "Aborted via ABOR.")),
+            Wait::Connect => {
+                data::close(self);
+                let text = "Can't open data connection: aborted via ABOR.";
+                self.finish_at(Level::Info, Reply::new(425, text));
+            }
+            // It waits for the command's end.
+            _ => {}
+        }
+    }
+
+    /// A library user's command that is done on a worker thread.
+    pub(super) fn pooled(&mut self, run: Pooled, path: VirtualPath) {
+        let Some(account) = self.account.clone() else {
+            return self.finish(not_logged_in());
+        };
+        let (canceller, cancel) = cancel();
+        let work = Work::new(account, cancel);
+        let job = Job::Command { run, work, path };
+        self.abortable_job(
+            job,
+            OnAbort::Cancels(canceller),
+            |it, outcome| match outcome {
+                Outcome::Reply(reply) => it.finish(reply),
+                _ => it.lost(),
+            },
+        );
+    }
+
+    /// Runs file work for the command in progress.
+    pub(super) fn files(
+        &mut self,
+        work: Files,
+        then: impl FnOnce(&mut Interpreter, Outcome) + 'static,
+    ) {
+        let Some(account) = &self.account else {
+            return self.finish(not_logged_in());
+        };
+        let on_abort = match work.changes_something() {
+            true => OnAbort::Waits,
+            false => OnAbort::Leaves,
+        };
+        let job = Job::Files(Arc::clone(account.filesystem()), work);
+        self.abortable_job(job, on_abort, then);
+    }
+
+    pub(super) fn job(&mut self, job: Job, then: impl FnOnce(&mut Interpreter, Outcome) + 'static) {
+        self.abortable_job(job, OnAbort::Waits, then);
+    }
+
+    pub(super) fn abortable_job(
+        &mut self,
+        job: Job,
+        on_abort: OnAbort,
+        then: impl FnOnce(&mut Interpreter, Outcome) + 'static,
+    ) {
+        let id = self.new_job();
+        let then = Box::new(then);
+        self.wait = Wait::Job { id, then, on_abort };
+        self.effect(Effect::Job(id, job));
+    }
+
+    pub(super) fn new_job(&mut self) -> JobId {
+        self.last_job = self.last_job.wrapping_add(1);
+        self.last_job
+    }
+
+    pub(super) fn job_done(&mut self, id: JobId, outcome: Outcome) {
+        match std::mem::replace(&mut self.wait, Wait::Nothing) {
+            Wait::Job {
+                id: waited, then, ..
+            } if waited == id => then(self, outcome),
+            other => {
+                self.wait = other;
+                if let Some((_, then)) = self.transfer_job.take_if(|(waited, _)| *waited == id) {
+                    then(self, outcome);
+                }
+            }
+        }
+    }
+}

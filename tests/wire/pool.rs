@@ -1,0 +1,528 @@
+//! Work on the pool: what callbacks offload, commands of one's own, and the library's own jobs. Each
+//! delays its own client only, and can be left by ABOR or by going away.
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use ftpdlib::{
+    Arg, Command, CommandLine, Handler, OffloadError, Perm, Reply, Session, Transferred, Verdict,
+};
+
+use crate::abort::stat_until;
+use crate::common::client::reset;
+use crate::common::made_up::{AllMadeUp, Gate, MadeUp};
+use crate::common::{Client, Mode, PATIENCE, Record, Recorder, TestServer};
+
+/// Scans uploads on the pool, as soon as the gate is open.
+struct Scanner {
+    gate: Gate,
+    refused: u32,
+}
+
+impl Handler for Scanner {
+    fn on_file_received(&mut self, session: &mut Session<'_>, file: &Transferred) {
+        let (gate, file) = (self.gate.clone(), file.clone());
+        let work = move || {
+            gate.pass();
+            let clean = !std::fs::read(file.real_path())?.starts_with(b"virus");
+            if !clean {
+                file.filesystem().remove_file(file.path())?;
+            }
+            Ok(clean)
+        };
+        session.offload(work, |this: &mut Self, session, clean| match clean {
+            Ok(Ok(true)) => {}
+            Ok(Ok(false)) => {
+                this.refused += 1;
+                let text = format!("Infected; {} so far.", this.refused);
+                session.answer(Reply::new(550, text));
+            }
+            Ok(Err(error)) => session.answer(std::io::Error::into(error)),
+            Err(error) => session.answer(Reply::new(451, error.to_string())),
+        });
+    }
+}
+
+#[test]
+fn an_upload_s_verdict_comes_from_the_pool() {
+    let gate = Gate::default();
+    let for_handlers = gate.clone();
+    let server = TestServer::with(|builder| {
+        builder.handler(move |_| Scanner {
+            gate: for_handlers.clone(),
+            refused: 0,
+        })
+    });
+    let mut other = server.login();
+    let mut client = server.login();
+    client.upload("STOR bad", "virus");
+    client.line("NOOP");
+    for _ in 0..20 {
+        other.expect_alive();
+    }
+    assert!(client.is_silent());
+    gate.open();
+    assert_eq!(client.expect_reply(550).text, "550 Infected; 1 so far.");
+    client.expect_reply(200);
+    assert!(!server.exists("bad"));
+    client.put("STOR good", "data");
+    client.upload("STOR bad", "virus");
+    // The handler is the session's own, and kept its count.
+    assert_eq!(client.expect_reply(550).text, "550 Infected; 2 so far.");
+    assert_eq!(server.read("good"), b"data");
+}
+
+#[test]
+fn many_wait_for_the_pool_and_all_are_answered() {
+    let gate = Gate::default();
+    let for_handlers = gate.clone();
+    let server = TestServer::with(|builder| {
+        builder.handler(move |_| Scanner {
+            gate: for_handlers.clone(),
+            refused: 0,
+        })
+    });
+    let mut clients: Vec<_> = (0..30).map(|_| server.login()).collect();
+    for (at, client) in clients.iter_mut().enumerate() {
+        client.upload(format!("STOR file{at}"), "x");
+    }
+    assert!(clients.iter_mut().all(|client| client.is_silent()));
+    gate.open();
+    for client in &mut clients {
+        client.expect_reply(226);
+        client.expect_alive();
+    }
+}
+
+/// Decides everything on the pool, by the words it is given.
+#[derive(Default)]
+struct Everywhere {
+    steps: u32,
+}
+
+impl Handler for Everywhere {
+    fn on_connect(&mut self, session: &mut Session<'_>) {
+        let greet = |_: &mut Self, session: &mut Session<'_>, text: Result<String, _>| {
+            session.answer(Reply::new(220, text.unwrap_or_default()));
+        };
+        session.offload(|| "Thought about it.".to_owned(), greet);
+    }
+
+    fn on_command(&mut self, session: &mut Session<'_>, command: &CommandLine) -> Verdict {
+        match &*command.name {
+            "XSTEPS" => session.offload(
+                || 1,
+                // Work that follows work.
+                |this: &mut Self, session, step| {
+                    this.steps += step.unwrap_or(100);
+                    session.offload(
+                        || 2,
+                        |this: &mut Self, session, step| {
+                            this.steps += step.unwrap_or(100);
+                            session.answer(Reply::new(200, this.steps.to_string()));
+                        },
+                    );
+                },
+            ),
+            "XTWICE" => {
+                for text in ["one", "two"] {
+                    session.offload(
+                        move || text,
+                        |this: &mut Self, session, text| {
+                            this.steps += 10;
+                            session.answer(Reply::new(200, text.unwrap_or("none")));
+                        },
+                    );
+                }
+            }
+            "XPANIC" => session.offload(
+                || -> () { panic!("work that panics, as a test") },
+                |_: &mut Self, session, result| {
+                    let Err(OffloadError::Panicked(text)) = result else {
+                        return;
+                    };
+                    session.answer(Reply::new(451, text));
+                },
+            ),
+            "XPANIC2" => session.offload(
+                || (),
+                |_: &mut Self, _, _| panic!("what follows panics, as a test"),
+            ),
+            "XOTHER" => session.offload(|| (), |_: &mut Scanner, _, _| {}),
+            "XGO" => session.offload(|| (), |_: &mut Self, session, _| session.close_when_done()),
+            _ => {}
+        }
+        Verdict::Run
+    }
+
+    fn on_login(&mut self, session: &mut Session<'_>, username: &str) {
+        let admitted = username == "user";
+        session.offload(
+            move || admitted,
+            |_: &mut Self, session, admitted| {
+                if !matches!(admitted, Ok(true)) {
+                    session.answer(Reply::new(530, "The pool says no."));
+                }
+            },
+        );
+    }
+}
+
+#[test]
+fn callbacks_offload_what_they_like() {
+    let server = TestServer::with(|builder| {
+        let say = Command::new("XSAY").run(|session, text| {
+            let text = text.to_ascii_uppercase();
+            session.offload(
+                move || text,
+                |_: &mut Everywhere, session, text| {
+                    session.answer(Reply::new(200, text.unwrap_or_default()));
+                },
+            );
+            Err(Reply::new(451, "Not said."))
+        });
+        builder.command(say).handler(|_| Everywhere::default())
+    });
+    let mut client = Client::connect(server.addr());
+    assert_eq!(client.expect_reply(220).text, "220 Thought about it.");
+    client.expect("USER anonymous", 331);
+    assert_eq!(client.expect("PASS x", 530).text, "530 The pool says no.");
+    client.send("USER user\r\nPASS 12345\r\nPWD\r\n");
+    client.expect_replies(&[331, 230, 257]);
+    assert_eq!(client.expect("XSAY hello", 200).text, "200 HELLO");
+    assert_eq!(client.expect("XSTEPS", 200).text, "200 3");
+    // The last answer counts, when both are there.
+    let text = client.expect("XTWICE", 200).text;
+    assert!(text == "200 one" || text == "200 two", "{text}");
+    assert_eq!(client.expect("XSTEPS", 200).text, "200 26");
+    let told = client.expect("XPANIC", 451).text;
+    assert_eq!(told, "451 work that panics, as a test");
+    client.send("XSTEPS\r\nNOOP\r\nXSTEPS\r\n");
+    client.expect_replies(&[200, 200, 200]);
+
+    // A mistake costs its own session only.
+    for mistake in ["XOTHER", "XPANIC2"] {
+        let mut careless = server.login();
+        careless.line(mistake);
+        careless.expect_end();
+    }
+    client.expect("XGO", 500);
+    client.expect_end();
+}
+
+/// Says so when it is dropped.
+struct Witness(Arc<Record>, &'static str);
+
+impl Drop for Witness {
+    fn drop(&mut self) {
+        self.0.add(self.1);
+    }
+}
+
+struct Leaving {
+    record: Arc<Record>,
+    gate: Gate,
+}
+
+impl Handler for Leaving {
+    fn on_disconnect(&mut self, session: &mut Session<'_>) {
+        self.record.add("disconnect");
+        let record = Arc::clone(&self.record);
+        session.offload(
+            move || record.add("last work"),
+            |this: &mut Self, _, _| this.record.add("last word"),
+        );
+    }
+
+    fn on_command(&mut self, session: &mut Session<'_>, command: &CommandLine) -> Verdict {
+        if command.name == "FEAT" {
+            let (gate, record) = (self.gate.clone(), Arc::clone(&self.record));
+            let follower = Witness(Arc::clone(&self.record), "follower dropped");
+            session.offload(
+                move || {
+                    record.add("work");
+                    gate.pass();
+                    Witness(record, "result dropped")
+                },
+                move |this: &mut Self, _, _| {
+                    this.record.add("followed");
+                    drop(follower);
+                },
+            );
+        }
+        Verdict::Run
+    }
+}
+
+#[test]
+fn what_follows_work_is_dropped_with_its_session() {
+    let (record, gate) = (Arc::new(Record::default()), Gate::default());
+    let (for_handlers, its_gate) = (Arc::clone(&record), gate.clone());
+    let server = TestServer::with(|builder| {
+        builder.handler(move |_| Leaving {
+            record: Arc::clone(&for_handlers),
+            gate: its_gate.clone(),
+        })
+    });
+    let mut client = server.login();
+    client.line("FEAT");
+    record.wait_for("work");
+    // The server stops meanwhile, and waits for nobody's work.
+    server.stop();
+    client.expect_end();
+    record.wait_for("follower dropped");
+    assert_eq!(record.count("result dropped"), 0);
+    gate.open();
+    record.wait_for("result dropped");
+    record.wait_for("last work");
+    assert_eq!(record.count("followed"), 0);
+    assert_eq!(record.count("last word"), 0);
+    assert_eq!(record.count("disconnect"), 1);
+}
+
+#[test]
+fn work_is_followed_though_its_client_has_gone() {
+    let (record, gate) = (Arc::new(Record::default()), Gate::default());
+    let (for_handlers, its_gate) = (Arc::clone(&record), gate.clone());
+    let server = TestServer::with(|builder| {
+        builder.handler(move |_| Leaving {
+            record: Arc::clone(&for_handlers),
+            gate: its_gate.clone(),
+        })
+    });
+    let mut client = server.login();
+    client.line("FEAT");
+    record.wait_for("work");
+    drop(client);
+    gate.open();
+    record.wait_for("disconnect");
+    let events = record.wait_until(|events| events.iter().any(|event| event == "last work"));
+    let followed = events.iter().position(|event| event == "followed");
+    let left = events.iter().position(|event| event == "disconnect");
+    assert!(followed.is_some() && followed < left, "{events:?}");
+}
+
+/// A server with `SITE WORK`, which tells that it runs, and then works until it is cancelled or the
+/// gate is open.
+fn working() -> (TestServer, Receiver<()>, Gate) {
+    let (send, started) = channel();
+    let (send, gate) = (Mutex::new(send), Gate::default());
+    let its_gate = gate.clone();
+    let server = TestServer::with(|builder| {
+        builder.command(
+            Command::site("WORK")
+                .perm(Perm::READ)
+                .argument(Arg::Required)
+                .pooled(move |work, path| {
+                    started_now(&send);
+                    while !its_gate.is_open() {
+                        work.check()?;
+                        // A flag has no event to wait for.
+                        std::thread::sleep(Duration::from_millis(1));
+                    }
+                    match path.file_name() {
+                        Some(b"panic") => panic!("a command that panics, as a test"),
+                        _ => Ok(Reply::new(
+                            250,
+                            format!("Done for {}.", work.account().username()),
+                        )),
+                    }
+                }),
+        )
+    });
+    (server, started, gate)
+}
+
+fn started_now(send: &Mutex<Sender<()>>) {
+    let _ = send.lock().unwrap().send(());
+}
+
+#[test]
+fn a_command_of_ones_own_works_on_the_pool() {
+    let (server, started, gate) = working();
+    let mut other = server.login();
+    let mut client = server.login();
+    client.send("SITE WORK file\r\nNOOP\r\n");
+    started.recv_timeout(PATIENCE).unwrap();
+    for _ in 0..20 {
+        other.expect_alive();
+    }
+    assert!(client.is_silent());
+    gate.open();
+    assert_eq!(client.expect_reply(250).text, "250 Done for user.");
+    client.expect_reply(200);
+    // Checked like any other.
+    client.expect("SITE WORK", 501);
+    client.expect("SITE WORK panic", 451);
+    client.expect_alive();
+    let mut stranger = server.connect();
+    stranger.expect("SITE WORK file", 530);
+    server
+        .login_as("anonymous", "")
+        .expect("SITE WORK file", 250);
+}
+
+#[test]
+fn abor_cancels_a_command_on_the_pool() {
+    let (server, started, _gate) = working();
+    let mut client = server.login();
+    client.line("SITE WORK file");
+    started.recv_timeout(PATIENCE).unwrap();
+    client.send("ABOR\r\nNOOP\r\n");
+    client.expect_replies(&[426, 226, 200]);
+    // In one segment: ABOR is the very next line, and may come before the work has begun.
+    client.send("SITE WORK file\r\nABOR\r\nPWD\r\n");
+    client.expect_replies(&[426, 226, 257]);
+    // Behind another command it has to wait for its turn.
+    let mut client = server.login();
+    client.send("SITE WORK file\r\nNOOP\r\nABOR\r\n");
+    started.recv_timeout(PATIENCE).unwrap();
+    started.recv_timeout(PATIENCE).unwrap();
+    server.login();
+    assert!(client.is_silent());
+}
+
+#[test]
+fn whoever_leaves_cancels_his_command() {
+    let (server, started, _gate) = working();
+    for leave in [drop::<std::net::TcpStream>, reset] {
+        let mut client = server.login();
+        client.line("SITE WORK file");
+        started.recv_timeout(PATIENCE).unwrap();
+        let before = server.record().count("disconnect");
+        let stream = client.stream().try_clone().unwrap();
+        drop(client);
+        leave(stream);
+        // At once: the work would go on for ever.
+        server
+            .record()
+            .wait_until(|events| events.iter().filter(|e| *e == "disconnect").count() > before);
+    }
+    // Its threads are free again.
+    for _ in 0..10 {
+        let mut client = server.login();
+        client.send("SITE WORK file\r\n");
+        started.recv_timeout(PATIENCE).unwrap();
+        client.line("ABOR");
+        client.expect_replies(&[426, 226]);
+    }
+}
+
+/// A server whose files are slow: they wait for the gate.
+fn slow_files() -> (TestServer, Gate, Arc<Record>) {
+    let gate = Gate::default();
+    let record = Arc::new(Record::default());
+    let for_handlers = Arc::clone(&record);
+    let files = MadeUp {
+        count: 1,
+        before_gate: usize::MAX,
+        gate: gate.clone(),
+        slow: true,
+    };
+    let authorizer = AllMadeUp {
+        files,
+        slow_login: None,
+    };
+    let server = TestServer::with(|builder| {
+        builder
+            .authorizer(authorizer)
+            .handler(move |_| Recorder(Arc::clone(&for_handlers)))
+    });
+    (server, gate, record)
+}
+
+#[test]
+fn slow_files_delay_their_own_client_only() {
+    let (server, gate, _) = slow_files();
+    let (mut client, mut other) = (server.login(), server.login());
+    client.send("SIZE 000000\r\nMKD dir\r\nNOOP\r\n");
+    for _ in 0..20 {
+        other.expect_alive();
+    }
+    assert!(client.is_silent());
+    gate.open();
+    client.expect_replies(&[213, 550, 200]);
+}
+
+#[test]
+fn abor_leaves_slow_files() {
+    let (server, gate, _) = slow_files();
+    let mut client = server.login();
+    let _data = client.data(Mode::Epsv);
+    client.send("LIST\r\nABOR\r\nNOOP\r\n");
+    client.expect_replies(&[426, 226, 200]);
+    client.send("SIZE 000000\r\n");
+    server.login();
+    client.send("ABOR\r\nNOOP\r\n");
+    client.expect_replies(&[426, 226, 200]);
+    gate.open();
+    assert_eq!(client.fetch("RETR 000000").len(), 50);
+}
+
+#[test]
+fn whoever_leaves_slow_files_is_not_waited_for() {
+    for (line, leave) in [
+        ("SIZE 000000", drop::<std::net::TcpStream> as fn(_)),
+        ("SIZE 000000", reset),
+        // The result of this one is wanted; but a reset says that nobody reads it.
+        ("STAT 000000", reset),
+    ] {
+        let (server, gate, record) = slow_files();
+        let mut client = server.login();
+        client.line(line);
+        server.login();
+        let stream = client.stream().try_clone().unwrap();
+        drop(client);
+        leave(stream);
+        record.wait_until(|events| {
+            let left = events.iter().filter(|event| *event == "disconnect").count();
+            left == 2
+        });
+        gate.open();
+    }
+}
+
+#[test]
+fn a_half_closed_client_still_gets_what_changes_something() {
+    let (server, gate, record) = slow_files();
+    let mut client = server.login();
+    client.send("NOOP\r\nDELE 000000\r\n");
+    client.stream().shutdown(std::net::Shutdown::Write).unwrap();
+    gate.open();
+    client.expect_replies(&[200, 550]);
+    client.expect_end();
+    record.wait_for("disconnect");
+}
+
+#[test]
+fn after_abor_the_next_data_connection_waits_for_no_old_job() {
+    let (server, gate, _) = slow_files();
+    let mut client = server.login();
+    // Its first bytes are being read.
+    let first = client.begin("RETR 000000");
+    client.line("ABOR");
+    client.expect_replies(&[426, 226]);
+    drop(first);
+    let mut second = client.data(Mode::Epsv);
+    stat_until(&mut client, "Data connection open");
+    gate.open();
+    client.started("RETR 000000");
+    let mut content = Vec::new();
+    std::io::Read::read_to_end(&mut second, &mut content).unwrap();
+    client.expect_reply(226);
+    assert_eq!(content.len(), 50);
+}
+
+#[test]
+fn a_slow_upload_and_download_move_everything() {
+    // Many jobs in a row, on a channel that is on the loop all the while.
+    let (server, gate, record) = slow_files();
+    gate.open();
+    let mut client = server.login();
+    for _ in 0..5 {
+        assert_eq!(client.fetch("RETR 000000").len(), 50);
+        client.expect_alive();
+    }
+    assert_eq!(record.count("sent /000000 50"), 5);
+}
