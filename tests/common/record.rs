@@ -3,8 +3,9 @@
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
-use std::sync::{Condvar, Mutex, MutexGuard};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread;
+use std::time::Instant;
 
 use ftpdlib::{Handler, Password, Session, Transferred};
 
@@ -16,9 +17,14 @@ use super::PATIENCE;
 /// their words home.
 #[derive(Default)]
 pub(crate) struct Record {
-    events: Mutex<Vec<String>>,
-    added: Condvar,
+    events: Arc<Events>,
     post: Option<Post>,
+}
+
+#[derive(Default)]
+struct Events {
+    all: Mutex<Vec<String>>,
+    added: Condvar,
 }
 
 /// The sending ends of all records that worker processes can write to.
@@ -27,26 +33,48 @@ static SENDERS: Mutex<Vec<RawFd>> = Mutex::new(Vec::new());
 /// The way home from a worker process: lines, each in one write.
 struct Post {
     home: u32,
-    letters: Mutex<(UnixStream, Vec<u8>)>,
     send: UnixStream,
+    letters: Arc<Mutex<Letters>>,
+}
+
+/// What has come and is not read yet.
+struct Letters {
+    read: UnixStream,
+    rest: Vec<u8>,
 }
 
 impl Record {
     /// One that worker processes can write to, too.
     pub(crate) fn over_processes() -> Record {
         let (read, send) = UnixStream::pair().expect("a pair of sockets");
+        read.set_nonblocking(true).expect("a socket");
         SENDERS
             .lock()
             .expect("no test panics here")
             .push(send.as_raw_fd());
+        let descriptor = read.as_raw_fd();
+        let rest = Vec::new();
+        let letters = Arc::new(Mutex::new(Letters { read, rest }));
+        let (events, for_thread) = (Arc::new(Events::default()), letters.clone());
+        let for_events = events.clone();
+        // Lest those who write wait for a test that does not care.
+        thread::spawn(move || {
+            loop {
+                wait_to_read(descriptor);
+                if !fetch(&for_thread, &for_events) {
+                    break;
+                }
+            }
+        });
+        let home = std::process::id();
         let post = Post {
-            home: std::process::id(),
-            letters: Mutex::new((read, Vec::new())),
+            home,
             send,
+            letters,
         };
         Record {
+            events,
             post: Some(post),
-            ..Record::default()
         }
     }
 
@@ -59,12 +87,15 @@ impl Record {
                 .expect("the test is there");
         }
         self.lock().push(event);
-        self.added.notify_all();
+        self.events.added.notify_all();
     }
 
     /// All events so far.
     pub(crate) fn all(&self) -> Vec<String> {
-        self.fetch(Duration::from_micros(1));
+        if let Some(post) = &self.post {
+            // What was sent before the test got here is in the socket at least.
+            fetch(&post.letters, &self.events);
+        }
         self.lock().clone()
     }
 
@@ -74,29 +105,7 @@ impl Record {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<String>> {
-        self.events.lock().expect("no test panics here")
-    }
-
-    /// Takes what came from worker processes, waiting at most so long for the first of it.
-    fn fetch(&self, patience: Duration) {
-        let Some(post) = &self.post else { return };
-        let mut letters = post.letters.lock().expect("no test panics here");
-        let (read, rest) = &mut *letters;
-        let mut wait = patience;
-        loop {
-            let mut bytes = [0; 4096];
-            read.set_read_timeout(Some(wait)).expect("a timeout");
-            match read.read(&mut bytes) {
-                Ok(count) if count > 0 => rest.extend_from_slice(&bytes[..count]),
-                _ => break,
-            }
-            wait = Duration::from_micros(1);
-        }
-        while let Some(end) = rest.iter().position(|&byte| byte == b'\n') {
-            let line: Vec<u8> = rest.drain(..=end).take(end).collect();
-            let line = String::from_utf8(line).expect("escaped text");
-            self.lock().push(unescape(&line));
-        }
+        self.events.all.lock().expect("no test panics here")
     }
 
     /// How often an event has come so far.
@@ -115,15 +124,12 @@ impl Record {
             }
             let left = deadline.saturating_duration_since(Instant::now());
             assert!(!left.is_zero(), "waited in vain; so far: {events:?}");
-            if self.post.is_some() {
-                self.fetch(left);
-            } else {
-                let known = events.len();
-                let waited = self
-                    .added
-                    .wait_timeout_while(self.lock(), left, |events| events.len() == known);
-                drop(waited.expect("no test panics here"));
-            }
+            let known = events.len();
+            let waited = self
+                .events
+                .added
+                .wait_timeout_while(self.lock(), left, |events| events.len() == known);
+            drop(waited.expect("no test panics here"));
         }
     }
 
@@ -154,6 +160,39 @@ impl Post {
     fn is_away(&self) -> bool {
         std::process::id() != self.home
     }
+}
+
+fn wait_to_read(descriptor: RawFd) {
+    let mut poll = libc::pollfd {
+        fd: descriptor,
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    // SAFETY: one entry, which lives longer than the call. The number stays the socket's, for the
+    // thread that calls owns it, too.
+    unsafe { libc::poll(&raw mut poll, 1, -1) };
+}
+
+/// Takes what came from worker processes; false when no more can come.
+fn fetch(letters: &Mutex<Letters>, events: &Events) -> bool {
+    let mut letters = letters.lock().expect("no test panics here");
+    let Letters { read, rest } = &mut *letters;
+    let mut bytes = [0; 4096];
+    let more = loop {
+        match read.read(&mut bytes) {
+            Ok(0) => break false,
+            Ok(count) => rest.extend_from_slice(&bytes[..count]),
+            Err(error) => break error.kind() == std::io::ErrorKind::WouldBlock,
+        }
+    };
+    while let Some(end) = rest.iter().position(|&byte| byte == b'\n') {
+        let line: Vec<u8> = rest.drain(..=end).take(end).collect();
+        let line = String::from_utf8(line).expect("escaped text");
+        let mut all = events.all.lock().expect("no test panics here");
+        all.push(unescape(&line));
+    }
+    events.added.notify_all();
+    more
 }
 
 /// Undoes `escape_default`, as far as these words need it.
