@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use zeroize::Zeroize;
+
 use super::escape::Escaped;
 
 /// What a command takes after its name.
@@ -86,6 +88,16 @@ fn upper(verb: &[u8]) -> String {
     }
 }
 
+/// Wipes a password.
+impl Drop for CommandLine {
+    fn drop(&mut self) {
+        if self.name.contains("PASS") {
+            self.name.zeroize();
+            self.arg.zeroize();
+        }
+    }
+}
+
 /// As it may be logged: without a password.
 impl fmt::Debug for CommandLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -165,8 +177,8 @@ mod tests {
     use crate::proto::line::{Line, LineSplitter};
 
     fn parsed(line: &[u8]) -> (String, Vec<u8>) {
-        let CommandLine { name, arg } = parse(line);
-        (name, arg)
+        let line = parse(line);
+        (line.name.clone(), line.arg.clone())
     }
 
     fn is(name: &str, arg: &[u8]) -> (String, Vec<u8>) {

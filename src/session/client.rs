@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use ftpdlib_reactor::{Channel, Context, Dispatcher, Message, Ready, TcpStream, TimerId};
 use log::Level;
+use zeroize::Zeroizing;
 
 use super::Service;
 use super::census::Seat;
@@ -173,7 +174,7 @@ impl Client {
     fn take(&mut self, cx: &mut Context<'_>, line: Line) {
         let line = match line {
             Line::TooLong => return self.core.interpreter.handle(Input::TooLong),
-            Line::Command(line) => line,
+            Line::Command(line) => Zeroizing::new(line),
         };
         let command = command::parse(&line);
         if logging::enabled(Level::Debug) {

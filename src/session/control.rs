@@ -7,6 +7,7 @@ use std::io;
 use std::mem;
 
 use ftpdlib_reactor::Context;
+use zeroize::Zeroize;
 
 use super::slot::CONTROL;
 use crate::proto::line::{Line, LineSplitter};
@@ -18,6 +19,8 @@ use crate::tls::Tunnel;
 const MAX_UNSENT: usize = 16 * 1024;
 /// Bytes read at a time; they are split into lines before more are read.
 const READ: usize = 8 * 1024;
+/// Where TLS opens the records of commands, the scratch buffer holds them a second time.
+const TLS_SCRATCH: usize = 48 * 1024;
 /// How a TLS handshake begins: the type of its record, and the version's first byte.
 const CLIENT_HELLO: [u8; 2] = [22, 3];
 /// Reads in a turn, then others have theirs: what comes need not hold a line end.
@@ -96,7 +99,15 @@ impl Control {
             self.reads -= 1;
             match self.stream.read(scratch, READ) {
                 Ok(0) => self.at_end = true,
-                Ok(count) => self.lines.push(&scratch[..count]),
+                Ok(count) => {
+                    self.lines.push(&scratch[..count]);
+                    // The buffer is everybody's, and a password is nobody's but its owner's.
+                    let used = match self.stream.is_secured() {
+                        true => scratch.len().min(TLS_SCRATCH),
+                        false => count,
+                    };
+                    scratch[..used].zeroize();
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable = false,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => self.reads = 0,
                 // Many a client just goes; what it sent before counts all the same.
