@@ -7,3 +7,4 @@ mod ending;
 mod flags;
 mod log_lines;
 mod resources;
+mod users;
