@@ -234,10 +234,10 @@ fn fail2ban_finds_the_guesses_and_nothing_else() {
     assert_eq!(addresses, ["127.0.0.1"; 4], "{said}\n{lines:#?}");
 }
 
-/// Types two lines at a terminal of the program's own, each when it is asked for, and shows what the
-/// terminal showed.
+/// Types two lines at a terminal of the program's own, each when it is asked for and the terminal
+/// does not echo (no event tells that), and shows what the terminal showed.
 const TYPIST: &str = "
-import os, pty, sys
+import os, pty, sys, termios, time
 pid, terminal = pty.fork()
 if pid == 0:
     os.execv(sys.argv[1], [sys.argv[1], '--hash-password'])
@@ -248,6 +248,8 @@ def until(text):
         shown += os.read(terminal, 1000)
 for prompt, line in ((b'Password: ', sys.argv[2]), (b'again: ', sys.argv[3])):
     until(prompt)
+    while termios.tcgetattr(terminal)[3] & termios.ECHO:
+        time.sleep(0.001)
     os.write(terminal, line.encode() + b'\\n')
 try:
     while True:
