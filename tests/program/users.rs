@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use tempfile::TempDir;
 
 use crate::common::program::{PROGRAM, Program, output};
-use crate::common::{Client, skipped};
+use crate::common::{Client, PATIENCE, skipped};
 
 /// Of `secret`, as cheap as can be.
 const HASH: &str = "$argon2id$v=19$m=32,t=2,p=2$c2FsdHNhbHRzYWx0\
@@ -90,6 +90,61 @@ fn users_of_a_file_log_in_and_do_what_they_may() {
             .iter()
             .any(|line| line.contains("user file"))
     );
+}
+
+/// Every worker model that this system has.
+const MODELS: &[&[&str]] = &[
+    &[],
+    &["--concurrency", "multi-thread"],
+    #[cfg(unix)]
+    &["--concurrency", "multi-proc"],
+    #[cfg(unix)]
+    &["--concurrency", "pre-fork", "--workers", "3"],
+];
+
+#[test]
+fn all_workers_count_guesses_together() {
+    for model in MODELS {
+        let stage = Stage::new("bob HASH HOME elr\n");
+        let flags = ["--auth-failed-timeout", "0", "--ban-after", "6"];
+        let program = Program::with_users(&stage.file(), &[model, &flags[..]].concat());
+        for _ in 0..6 {
+            let mut client = program.connect();
+            client.expect("USER bob", 331);
+            client.expect("PASS wrong", 530);
+            client.expect("QUIT", 221);
+        }
+        Client::connect(program.addr()).expect_reply(421);
+        let lines = program.log().all();
+        let banned = lines.iter().filter(|line| line.contains("address banned"));
+        assert_eq!(banned.count(), 1, "{model:?}: {lines:#?}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn every_worker_reads_the_users_again() {
+    for model in MODELS {
+        let stage = Stage::new("bob HASH HOME elr\n");
+        let flags = ["--auth-failed-timeout", "0", "--ban-after", "0"];
+        let program = Program::with_users(&stage.file(), &[model, &flags[..]].concat());
+        program.login_as("bob", "secret");
+        stage.write("amy HASH HOME elr\n");
+        program.signal("HUP");
+        waited(&program, "users reloaded");
+        // A worker has heard of it a moment later than the one who tells.
+        for name in ["amy"; 12] {
+            let deadline = std::time::Instant::now() + PATIENCE;
+            loop {
+                let mut client = program.connect();
+                client.expect(format!("USER {name}"), 331);
+                if client.cmd("PASS secret").code == 230 {
+                    break;
+                }
+                assert!(std::time::Instant::now() < deadline, "{model:?}");
+            }
+        }
+    }
 }
 
 #[cfg(unix)]
