@@ -14,11 +14,11 @@ const HASH: &str = "$argon2id$v=19$m=32,t=2,p=2$c2FsdHNhbHRzYWx0\
                     $+0XobRXqLS1X1ReACBvULy2lJ13wTVvxwzR9tKf+mq0";
 
 /// A folder with a user file in it, and a home.
-struct Stage(TempDir);
+pub(crate) struct Stage(TempDir);
 
 impl Stage {
     /// `HASH` and `HOME` stand for those.
-    fn new(users: &str) -> Stage {
+    pub(crate) fn new(users: &str) -> Stage {
         let stage = Stage(tempfile::tempdir().unwrap());
         fs::create_dir(stage.home()).unwrap();
         stage.write(users);
@@ -34,11 +34,11 @@ impl Stage {
         protect(&self.file(), 0o600);
     }
 
-    fn home(&self) -> PathBuf {
+    pub(crate) fn home(&self) -> PathBuf {
         self.0.path().join("home")
     }
 
-    fn file(&self) -> PathBuf {
+    pub(crate) fn file(&self) -> PathBuf {
         self.0.path().join("users")
     }
 }
