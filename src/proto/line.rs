@@ -100,6 +100,11 @@ impl LineSplitter {
         }
     }
 
+    /// Whether the line that comes next has begun.
+    pub fn is_within_line(&self) -> bool {
+        !self.line.is_empty() || self.read < self.input.len()
+    }
+
     /// What was pushed and not looked at yet: behind a line that [`next_line`](Self::next_line)
     /// gave, everything that follows it, as it came.
     pub fn into_rest(mut self) -> Vec<u8> {

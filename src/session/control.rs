@@ -99,15 +99,7 @@ impl Control {
             self.reads -= 1;
             match self.stream.read(scratch, READ) {
                 Ok(0) => self.at_end = true,
-                Ok(count) => {
-                    self.lines.push(&scratch[..count]);
-                    // The buffer is everybody's, and a password is nobody's but its owner's.
-                    let used = match self.stream.is_secured() {
-                        true => scratch.len().min(TLS_SCRATCH),
-                        false => count,
-                    };
-                    scratch[..used].zeroize();
-                }
+                Ok(count) => self.take_in(scratch, count),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable = false,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => self.reads = 0,
                 // Many a client just goes; what it sent before counts all the same.
@@ -121,6 +113,22 @@ impl Control {
     pub(super) fn peek_line(&mut self, scratch: &mut [u8]) -> io::Result<Option<&Line>> {
         self.ahead = self.next_line(scratch)?;
         Ok(self.ahead.as_ref())
+    }
+
+    /// Takes the bytes that were read, and wipes the buffer: it is everybody's, and a password is
+    /// nobody's but its owner's.
+    fn take_in(&mut self, scratch: &mut [u8], count: usize) {
+        let read = &scratch[..count];
+        let is_secret = self.lines.is_within_line()
+            || read
+                .windows(4)
+                .any(|word| word.eq_ignore_ascii_case(b"PASS"));
+        self.lines.push(read);
+        let used = match self.stream.is_secured() && is_secret {
+            true => scratch.len().min(TLS_SCRATCH),
+            false => count,
+        };
+        scratch[..used].zeroize();
     }
 
     /// Whether the client has closed its side, and every line that it sent was taken.
