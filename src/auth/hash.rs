@@ -16,11 +16,11 @@ const MAX_MEMORY: u64 = 1 << 30;
 /// A shorter one would have other passwords too.
 const MIN_HASH: usize = 16;
 /// Passes of argon2 over that memory, and lanes.
-const MAX_PASSES: u32 = 64;
+const MAX_PASSES: u32 = 16;
 /// 2^18 rounds of bcrypt take about 20 seconds.
 const MAX_BCRYPT_COST: u32 = 18;
-/// Some seconds of SHA-crypt.
-const MAX_SHA_ROUNDS: u32 = 10_000_000;
+/// About a second of SHA-crypt, and ten for the longest password.
+const MAX_SHA_ROUNDS: u32 = 1_000_000;
 
 /// What a password is kept as.
 ///
@@ -169,16 +169,27 @@ fn check_argon2(text: &str) -> Result<Kind, PasswordHashError> {
 
 /// 128 r N bytes, for each of p lanes.
 fn check_yescrypt(params: &str, salt: &str, hash: &str) -> Result<Kind, PasswordHashError> {
+    use yescrypt::{Mode, Params};
     if !is_crypt64(params) || !is_crypt64(salt) || salt.len() > 86 || !is_hash(hash, 43) {
         return Err(PasswordHashError::Malformed);
     }
-    let params: yescrypt::Params = params.parse().map_err(|_| PasswordHashError::Malformed)?;
+    let params: Params = params.parse().map_err(|_| PasswordHashError::Malformed)?;
     let lanes = u64::from(params.p().max(1));
     let memory = [params.n(), u64::from(params.r()), lanes]
         .into_iter()
         .try_fold(128, u64::checked_mul);
     within(memory.unwrap_or(u64::MAX), MAX_MEMORY)?;
-    Ok(Kind::Yescrypt)
+    // What there may be besides takes more time for the same memory, without any limit.
+    let is_plain = |mode| {
+        Params::new(mode, params.n(), params.r(), params.p()).is_ok_and(|plain| plain == params)
+    };
+    match [Mode::Rw, Mode::Worm, Mode::Classic]
+        .into_iter()
+        .any(is_plain)
+    {
+        true => Ok(Kind::Yescrypt),
+        false => Err(PasswordHashError::TooCostly),
+    }
 }
 
 fn check_bcrypt(text: &str, cost: &str) -> Result<Kind, PasswordHashError> {

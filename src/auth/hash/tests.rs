@@ -218,10 +218,15 @@ fn what_is_no_hash_is_named() {
         (&format!("$5$rounds=999999999$salt${sha}"), TooCostly),
         (&format!("$5$0123456789abcdefg${sha}"), Malformed),
         ("$5$salt$", Malformed),
-        (&format!("$y$j9T$F5Jx5fExrKuPp53xLKQ..1$"), Malformed),
+        ("$y$j9T$F5Jx5fExrKuPp53xLKQ..1$", Malformed),
         (
             &format!("$y$jzzzzz$F5Jx5fExrKuPp53xLKQ..1${yescrypt}"),
             Malformed,
+        ),
+        // With t = 3: two bits of what follows, then t.
+        (
+            &format!("$y$j75/0$F5Jx5fExrKuPp53xLKQ..1${yescrypt}"),
+            TooCostly,
         ),
         (
             &format!("$y$jKT$F5Jx5fExrKuPp53xLKQ..1${yescrypt}"),
