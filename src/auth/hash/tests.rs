@@ -253,3 +253,41 @@ fn what_is_no_hash_is_named() {
         assert_eq!(text.parse::<PasswordHash>(), Err(error), "{text}");
     }
 }
+
+#[test]
+fn whatever_is_taken_for_a_hash_can_be_checked() {
+    const CRYPT64: &[u8; 64] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let mut checked = 0;
+    for mode in CRYPT64 {
+        for n in &CRYPT64[..8] {
+            for r in &CRYPT64[..6] {
+                for salt in ["", ".", "F5Jx5fExrKuPp53xLKQ..1"] {
+                    let params: String = [mode, n, r]
+                        .into_iter()
+                        .map(|&byte| char::from(byte))
+                        .collect();
+                    let text =
+                        format!("$y${params}${salt}$GmcwIgvdUC9qLWcKCi6gklUa1dM3ziD43YxYNURLKy0");
+                    if let Ok(hash) = text.parse::<PasswordHash>() {
+                        assert!(!hash.verify(b"secret"), "{text}");
+                        checked += 1;
+                    }
+                }
+            }
+        }
+    }
+    for salt in ["", ".", "0123456789abcdef"] {
+        for text in [
+            format!("$5${salt}$C3o4O1TC6aRHF4FI.QSZMXtHbaj2gSXr4sUc/3NcUi."),
+            format!("$5$rounds=1000${salt}$C3o4O1TC6aRHF4FI.QSZMXtHbaj2gSXr4sUc/3NcUi."),
+        ] {
+            let hash: PasswordHash = text.parse().unwrap();
+            assert!(
+                !hash.verify(b"secret") && !hash.verify(&[0xFF; 4096]),
+                "{text}"
+            );
+            checked += 1;
+        }
+    }
+    assert!(checked > 100, "{checked}");
+}
