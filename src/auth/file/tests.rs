@@ -218,6 +218,24 @@ fn a_bad_line_is_named_with_what_is_wrong() {
     );
 }
 
+#[test]
+fn the_example_of_the_guide_is_a_user_file() {
+    let guide = include_str!("../../../docs/users.md");
+    let example = guide.split("```").nth(1).unwrap();
+    let shortened = |word: &str| word.starts_with('$') && word.ends_with("...");
+    let file: String = example
+        .trim_start_matches("text")
+        .split_inclusive(' ')
+        .map(|word| match shortened(word.trim_end()) {
+            true => format!("{HASH} "),
+            false => word.to_owned(),
+        })
+        .collect();
+    let lines = parse(file.as_bytes()).unwrap_or_else(|faults| panic!("{file}: {faults:?}"));
+    let names: Vec<&str> = lines.iter().map(|line| line.name.as_str()).collect();
+    assert_eq!(names, ["alice", "bob b.", "carol", "dave", "anonymous"]);
+}
+
 /// A small generator with a fixed seed (SplitMix64): a failure can be seen again.
 struct Random(u64);
 
