@@ -91,7 +91,7 @@ fn upper(verb: &[u8]) -> String {
 /// Wipes a password.
 impl Drop for CommandLine {
     fn drop(&mut self) {
-        if self.name.contains("PASS") {
+        if self.is_secret() {
             self.name.zeroize();
             self.arg.zeroize();
         }
@@ -106,6 +106,11 @@ impl fmt::Debug for CommandLine {
 }
 
 impl CommandLine {
+    /// Whether it may hold a password: PASS, or what was to be one.
+    pub(crate) fn is_secret(&self) -> bool {
+        self.name.as_bytes().windows(4).any(|word| word == b"PASS")
+    }
+
     /// The line for a log: escaped, and without the password.
     pub fn shown(&self) -> impl fmt::Display {
         Shown(self)
