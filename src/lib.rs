@@ -18,7 +18,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! - Who may log in: an [`Authorizer`], such as [`DummyAuthorizer`].
+//! - Who may log in: an [`Authorizer`], such as [`DummyAuthorizer`] or [`FileAuthorizer`].
 //! - What happens besides: a [`Handler`]'s callbacks, with the [`Session`] they are about.
 //! - Commands of your own: [`Command`].
 //! - Where files are: a [`FileSystem`], such as [`LocalFilesystem`].
@@ -46,7 +46,8 @@ pub use rustls;
 
 pub use auth::{
     Account, AuthFailed, Authorizer, AuthorizerError, ClientCertificate, Credentials,
-    DummyAuthorizer, Grant, Limits, Password, User,
+    DummyAuthorizer, FileAuthorizer, Grant, Limits, Password, PasswordHash, PasswordHashError,
+    User,
 };
 pub use error::Error;
 pub use fs::{

@@ -169,9 +169,14 @@ impl User {
         // Absolute now, lest a later chdir(2) moves the home; links are followed anew at each login.
         let home = std::path::absolute(home).map_err(not_a_directory)?;
         LocalFilesystem::new(&home).map_err(not_a_directory)?;
-        Ok(User {
+        Ok(User::at(name, password, home))
+    }
+
+    /// With a home that nobody has looked at yet, an absolute path.
+    pub(super) fn at(name: &str, password: &[u8], home: PathBuf) -> User {
+        User {
             name: name.to_owned(),
-            password: Password(password.to_vec()),
+            password: Password::new(password),
             home,
             perm: Perm::NONE,
             login_message: None,
@@ -180,7 +185,7 @@ impl User {
             slow_files: false,
             limits: Limits::default(),
             shared: Mutex::default(),
-        })
+        }
     }
 
     /// Sets what the user may do. A warning is logged if that lets `anonymous` change something.
@@ -216,6 +221,16 @@ impl User {
         self.changed()
     }
 
+    /// Overrides of permissions: a directory as the user sees it, and whether they hold for all
+    /// that is below it.
+    pub(super) fn set_overrides(&mut self, overrides: Vec<(VirtualPath, Perm, bool)>) {
+        for &(_, perm, _) in &overrides {
+            self.warn_of_writing(perm);
+        }
+        self.overrides = overrides;
+        self.changed();
+    }
+
     /// His password, as it was given.
     pub fn password(&self) -> &[u8] {
         self.password.as_bytes()
@@ -238,7 +253,7 @@ impl User {
                 let opened = LocalFilesystem::new(&self.home).map_err(|error| {
                     let (name, home) = (&self.name, self.home.display());
                     log::warn!("home {home} of user {name:?} is not available: {error}");
-                    AuthFailed::new("Home directory not available.")
+                    AuthFailed::unavailable("Home directory not available.")
                 })?;
                 let filesystem = Arc::new(opened.slow(self.slow_files));
                 *shared = Shared {
@@ -355,6 +370,15 @@ pub enum AuthorizerError {
     OverrideOfHome(PathBuf),
     /// An override of a directory that is not in the user's home.
     OverrideOutsideHome(PathBuf),
+    /// A user file cannot be read.
+    UserFile(PathBuf, io::Error),
+    /// Lines of a user file are no users.
+    BadLines {
+        /// The user file.
+        file: PathBuf,
+        /// The number of each such line, counted from 1, and what is wrong with it.
+        faults: Vec<(usize, String)>,
+    },
 }
 
 impl fmt::Display for AuthorizerError {
@@ -372,6 +396,10 @@ impl fmt::Display for AuthorizerError {
                 )
             }
             Self::OverrideOutsideHome(path) => write!(f, "{path:?} is not inside the user's home"),
+            Self::UserFile(path, error) => {
+                write!(f, "cannot read the user file {}: {error}", path.display())
+            }
+            Self::BadLines { file, faults } => bad_lines(f, file, faults),
         }
     }
 }
@@ -379,9 +407,22 @@ impl fmt::Display for AuthorizerError {
 impl Error for AuthorizerError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::NotADirectory(_, error) => Some(error),
+            Self::NotADirectory(_, error) | Self::UserFile(_, error) => Some(error),
             _ => None,
         }
+    }
+}
+
+/// The first few, as compilers write them, on one line.
+fn bad_lines(f: &mut fmt::Formatter<'_>, file: &Path, faults: &[(usize, String)]) -> fmt::Result {
+    const SHOWN: usize = 3;
+    for (at, (number, what)) in faults.iter().take(SHOWN).enumerate() {
+        let part = if at == 0 { "" } else { "; " };
+        write!(f, "{part}{}:{number}: {what}", file.display())?;
+    }
+    match faults.len().saturating_sub(SHOWN) {
+        0 => Ok(()),
+        more => write!(f, "; and {more} more bad lines"),
     }
 }
 

@@ -92,6 +92,20 @@ pub(super) const GROUPS: [Group; 4] = [
                 "besides that user let anonymous in, always read-only",
             ),
             value(
+                "",
+                "users",
+                "FILE",
+                "",
+                "users with their password hashes, homes and permissions, one a line; read \
+                 again on SIGHUP",
+            ),
+            switch(
+                "",
+                "hash-password",
+                "print the hash of a password for --users; asks for it, or reads a line of \
+                 standard input",
+            ),
+            value(
                 "n",
                 "nat-address",
                 "ADDRESS",
@@ -217,6 +231,20 @@ pub(super) const GROUPS: [Group; 4] = [
                 "N",
                 "3",
                 "failed logins after which the client is disconnected",
+            ),
+            value(
+                "",
+                "ban-after",
+                "N",
+                "20",
+                "failed logins within --ban-time that get an address banned",
+            ),
+            value(
+                "",
+                "ban-time",
+                "SECS",
+                "600",
+                "how long an address is banned",
             ),
             value(
                 "",
@@ -368,6 +396,7 @@ pub(super) fn help() -> String {
         "\nExamples:\n    \
          ftpdlib -w                          anyone may read and write here\n    \
          ftpdlib -u bob -P secret -d /srv    one user, another directory, read-only\n    \
+         ftpdlib --users /etc/ftpdlib/users  many users, each with a home of his own\n    \
          ftpdlib -n ftp.example.com -r 60000-60100    behind a router\n\n\
          RUST_LOG (such as ftpdlib=debug) chooses what is logged, NO_COLOR switches\n\
          colours off. Exit status: 0 fine, 1 the system refused, 2 wrong usage.\n",

@@ -2,11 +2,12 @@
 //!
 //! [`flags`] is the one table that parser, `--help` and `docs/cli.md` agree on; [`options`] turns
 //! arguments into checked values by the rules of [`values`], [`serve`] turns those into a running
-//! server, [`logging`] writes the log lines. Only the crate's public API is used here.
+//! server, [`logging`] writes the log lines, [`password`] hashes one. Only the crate's public API is used here.
 
 mod flags;
 mod logging;
 mod options;
+mod password;
 mod raw_args;
 mod serve;
 mod values;
@@ -42,6 +43,7 @@ fn run(args: impl Iterator<Item = OsString>) -> Result<(), Failure> {
     match options::parse(args)? {
         Request::Help => print(&flags::help()),
         Request::Version => print(concat!("ftpdlib ", env!("CARGO_PKG_VERSION"), "\n")),
+        Request::HashPassword => password::hash(),
         Request::Serve(options) => {
             logging::init(options.debug);
             serve::serve(&options)

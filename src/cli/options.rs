@@ -21,6 +21,7 @@ use super::{Failure, flags, raw_args};
 pub(super) enum Request {
     Help,
     Version,
+    HashPassword,
     Serve(Box<Options>),
 }
 
@@ -33,6 +34,8 @@ pub(super) struct Options {
     pub(super) write: bool,
     pub(super) user: Option<(String, String)>,
     pub(super) anonymous: bool,
+    /// The user file; then there are no users by other flags.
+    pub(super) users: Option<PathBuf>,
     pub(super) nat_address: Option<String>,
     pub(super) masquerade_map: Vec<(IpAddr, Ipv4Addr)>,
     pub(super) range: Option<RangeInclusive<u16>>,
@@ -43,6 +46,8 @@ pub(super) struct Options {
     pub(super) max_cons_per_ip: usize,
     pub(super) max_cons_per_user: usize,
     pub(super) max_login_attempts: u32,
+    pub(super) ban_after: u32,
+    pub(super) ban_time: Duration,
     pub(super) timeout: Duration,
     pub(super) data_timeout: Duration,
     pub(super) passive_timeout: Duration,
@@ -92,6 +97,9 @@ pub(super) fn parse(args: impl Iterator<Item = OsString>) -> Result<Request, Fai
     if let Some(stray) = given.free.first() {
         return Err(Failure::Usage(format!("stray argument '{stray}'")));
     }
+    if given.opt_present("hash-password") {
+        return Ok(Request::HashPassword);
+    }
     options(&Given(given)).map(|options| Request::Serve(Box::new(options)))
 }
 
@@ -120,6 +128,7 @@ fn options(given: &Given) -> Result<Options, Failure> {
         write: given.has("write"),
         user: user(given)?,
         anonymous: given.has("anonymous"),
+        users: users(given)?,
         nat_address: given.value("nat-address", nat_address)?,
         masquerade_map: given.every("masquerade-map", masquerade)?,
         range: given.value("range", port_range)?,
@@ -130,6 +139,8 @@ fn options(given: &Given) -> Result<Options, Failure> {
         max_cons_per_ip: given.need("max-cons-per-ip", count)?,
         max_cons_per_user: given.need("max-cons-per-user", count)?,
         max_login_attempts: given.need("max-login-attempts", count)?,
+        ban_after: given.need("ban-after", count)?,
+        ban_time: given.need("ban-time", seconds)?,
         timeout,
         data_timeout: given.value("data-timeout", seconds)?.unwrap_or(timeout),
         passive_timeout: given.need("passive-timeout", seconds)?,
@@ -202,6 +213,18 @@ fn user(given: &Given) -> Result<Option<(String, String)>, Failure> {
         (None, None) => Ok(None),
         (Some(_), None) => Err(Failure::Usage("--username needs --password too".to_owned())),
         (None, Some(_)) => Err(Failure::Usage("--password needs --username too".to_owned())),
+    }
+}
+
+/// The user file, in which everything is that other flags say of users.
+fn users(given: &Given) -> Result<Option<PathBuf>, Failure> {
+    const OTHERS: [&str; 5] = ["username", "password", "anonymous", "write", "directory"];
+    let file = given.path("users");
+    match OTHERS.iter().find(|flag| given.has(flag)) {
+        Some(flag) if file.is_some() => Err(Failure::Usage(format!(
+            "--users FILE has the users, their homes and permissions; leave --{flag} out"
+        ))),
+        _ => Ok(file),
     }
 }
 
@@ -459,6 +482,23 @@ mod tests {
         assert_eq!(model("multi-proc"), Workers::MultiProcess);
         assert_eq!(model("pre-fork"), Workers::pre_fork());
         assert_eq!(model("pre-fork --workers 3"), Workers::PreFork(3));
+    }
+
+    #[test]
+    fn a_user_file_has_all_that_is_said_of_users() {
+        let options = served("--users /etc/users --ban-after 3 --ban-time 1.5");
+        assert_eq!(options.users, Some("/etc/users".into()));
+        assert_eq!(options.ban_after, 3);
+        assert_eq!(options.ban_time, Duration::from_millis(1500));
+        let defaults = served("");
+        assert_eq!((defaults.users, defaults.ban_after), (None, 20));
+        assert_eq!(defaults.ban_time, Duration::from_secs(600));
+        for other in ["-u bob -P x", "--anonymous", "-w", "-d /srv"] {
+            let (message, status) = refused(&format!("--users f {other}"));
+            assert!(status == 2 && message.contains("leave --"), "{message}");
+        }
+        let hash = parse_line("--hash-password");
+        assert!(matches!(hash, Ok(Request::HashPassword)));
     }
 
     #[test]

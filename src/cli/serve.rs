@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 
 use ftpdlib::{
-    AuthorizerError, Builder, DummyAuthorizer, Error, FtpServer, Perm, Tls, TlsError,
-    inherited_listener,
+    Authorizer, AuthorizerError, Builder, DummyAuthorizer, Error, FileAuthorizer, FtpServer, Perm,
+    Tls, TlsError, inherited_listener,
 };
 
 use super::Failure;
@@ -14,7 +14,7 @@ use super::options::{Options, TlsOptions};
 
 /// Serves until a signal ends it.
 pub(super) fn serve(options: &Options) -> Result<(), Failure> {
-    let users = Arc::new(users(options).map_err(|error| system("--directory", &error))?);
+    let users = authorizer(options)?;
     let nat = options.nat_address.as_deref().map(ipv4).transpose()?;
     let tls = options.tls.as_ref().map(tls).transpose();
     let tls = tls.map_err(|error| Failure::System(error.to_string()))?;
@@ -58,6 +58,18 @@ fn tls(options: &TlsOptions) -> Result<Tls, TlsError> {
     }
 }
 
+fn authorizer(options: &Options) -> Result<Arc<dyn Authorizer>, Failure> {
+    Ok(match &options.users {
+        Some(file) => {
+            let users = FileAuthorizer::new(file).map_err(|error| system("--users", &error))?;
+            let count = users.user_count();
+            log::info!(target: "ftpdlib", "{count} user(s) in {}", file.display());
+            Arc::new(users)
+        }
+        None => Arc::new(users(options).map_err(|error| system("--directory", &error))?),
+    })
+}
+
 /// Without `-u` anonymous is the user; with it, an extra one that may only read.
 fn users(options: &Options) -> Result<DummyAuthorizer, AuthorizerError> {
     let perm = if options.write {
@@ -83,13 +95,15 @@ fn users(options: &Options) -> Result<DummyAuthorizer, AuthorizerError> {
     Ok(users)
 }
 
-fn builder(options: &Options, users: Arc<DummyAuthorizer>, nat: Option<Ipv4Addr>) -> Builder {
+fn builder(options: &Options, users: Arc<dyn Authorizer>, nat: Option<Ipv4Addr>) -> Builder {
     let mut builder = FtpServer::builder()
         .authorizer(users)
         .max_cons(options.max_cons)
         .max_cons_per_ip(options.max_cons_per_ip)
         .max_cons_per_user(options.max_cons_per_user)
         .max_login_attempts(options.max_login_attempts)
+        .ban_after(options.ban_after)
+        .ban_time(options.ban_time)
         .timeout(options.timeout)
         .data_timeout(options.data_timeout)
         .passive_timeout(options.passive_timeout)

@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use zeroize::Zeroize;
+
 use super::escape::Escaped;
 
 /// What a command takes after its name.
@@ -86,6 +88,16 @@ fn upper(verb: &[u8]) -> String {
     }
 }
 
+/// Wipes a password.
+impl Drop for CommandLine {
+    fn drop(&mut self) {
+        if self.is_secret() {
+            self.name.zeroize();
+            self.arg.zeroize();
+        }
+    }
+}
+
 /// As it may be logged: without a password.
 impl fmt::Debug for CommandLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -94,6 +106,11 @@ impl fmt::Debug for CommandLine {
 }
 
 impl CommandLine {
+    /// Whether it may hold a password: PASS, or what was to be one.
+    pub(crate) fn is_secret(&self) -> bool {
+        self.name.as_bytes().windows(4).any(|word| word == b"PASS")
+    }
+
     /// The line for a log: escaped, and without the password.
     pub fn shown(&self) -> impl fmt::Display {
         Shown(self)
@@ -165,8 +182,8 @@ mod tests {
     use crate::proto::line::{Line, LineSplitter};
 
     fn parsed(line: &[u8]) -> (String, Vec<u8>) {
-        let CommandLine { name, arg } = parse(line);
-        (name, arg)
+        let line = parse(line);
+        (line.name.clone(), line.arg.clone())
     }
 
     fn is(name: &str, arg: &[u8]) -> (String, Vec<u8>) {

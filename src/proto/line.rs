@@ -3,9 +3,16 @@
 //! The control channel is a Telnet stream (RFC 959 section 4.1.3, RFC 854), so Telnet commands are
 //! taken out on the way. What is left unread stays in one buffer, which is freed when it is empty:
 //! an idle session holds none.
+//!
+//! A line may be a password: what the buffers held is wiped before their memory is given back.
 
-/// The longest command line, in bytes, not counting its end.
-pub const MAX_LINE: usize = 2048;
+use std::mem;
+
+use zeroize::Zeroize;
+
+/// The longest command line, in bytes, not counting its end: a path or a password of 4 KiB, and the
+/// command and the words before it.
+pub const MAX_LINE: usize = 4096 + 256;
 
 const SE: u8 = 0xF0;
 const WILL: u8 = 0xFB;
@@ -15,7 +22,7 @@ const IAC: u8 = 0xFF;
 /// What [`LineSplitter::next_line`] found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Line {
-    /// A whole line without its end; it may be empty.
+    /// A whole line without its end; it may be empty. Who takes it wipes it.
     Command(Vec<u8>),
     /// A line that went over [`MAX_LINE`]. Said once, as soon as it is known; the line is dropped.
     TooLong,
@@ -61,10 +68,13 @@ impl LineSplitter {
     /// over them, so call that until it says `None` before reading more.
     pub fn push(&mut self, bytes: &[u8]) {
         if self.read > self.input.len() / 2 {
-            self.input.drain(..self.read);
+            self.input.copy_within(self.read.., 0);
+            let left = self.input.len() - self.read;
+            self.input[left..].zeroize();
+            self.input.truncate(left);
             self.read = 0;
         }
-        self.input.extend_from_slice(bytes);
+        append(&mut self.input, bytes);
     }
 
     /// The next line, or `None` if it takes more bytes to tell.
@@ -73,7 +83,7 @@ impl LineSplitter {
             match self.token() {
                 Token::LineEnd => {
                     self.advance(1);
-                    if !std::mem::take(&mut self.dropping) {
+                    if !mem::take(&mut self.dropping) {
                         return Some(Line::Command(self.take_line()));
                     }
                 }
@@ -90,10 +100,17 @@ impl LineSplitter {
         }
     }
 
+    /// Whether the line that comes next has begun.
+    pub fn is_within_line(&self) -> bool {
+        !self.line.is_empty() || self.read < self.input.len()
+    }
+
     /// What was pushed and not looked at yet: behind a line that [`next_line`](Self::next_line)
     /// gave, everything that follows it, as it came.
     pub fn into_rest(mut self) -> Vec<u8> {
-        self.input.split_off(self.read)
+        let rest = self.input[self.read..].to_vec();
+        wipe(&mut self.input);
+        rest
     }
 
     /// How many bytes are held: of the current line, and of those not looked at yet.
@@ -141,16 +158,16 @@ impl LineSplitter {
             Some(_) => false,
         };
         if fits {
-            self.line.extend_from_slice(data);
+            append(&mut self.line, data);
         } else {
-            self.line = Vec::new();
+            wipe(&mut self.line);
             self.dropping = true;
         }
         fits
     }
 
     fn take_line(&mut self) -> Vec<u8> {
-        let mut line = std::mem::take(&mut self.line);
+        let mut line = mem::take(&mut self.line);
         if line.last() == Some(&b'\r') {
             line.pop();
         }
@@ -160,10 +177,33 @@ impl LineSplitter {
     fn advance(&mut self, len: usize) {
         self.read += len;
         if self.read == self.input.len() {
-            self.input = Vec::new();
+            wipe(&mut self.input);
             self.read = 0;
         }
     }
+}
+
+impl Drop for LineSplitter {
+    fn drop(&mut self) {
+        self.input.zeroize();
+        self.line.zeroize();
+    }
+}
+
+/// Appends as `extend_from_slice` does, but leaves no copy behind where it must move.
+fn append(buffer: &mut Vec<u8>, bytes: &[u8]) {
+    let len = buffer.len() + bytes.len();
+    if len > buffer.capacity() {
+        let mut larger = Vec::with_capacity(len.max(2 * buffer.capacity()));
+        larger.extend_from_slice(buffer);
+        mem::replace(buffer, larger).zeroize();
+    }
+    buffer.extend_from_slice(bytes);
+}
+
+/// Empties a buffer, and gives its memory back without what was in it.
+fn wipe(buffer: &mut Vec<u8>) {
+    mem::take(buffer).zeroize();
 }
 
 #[cfg(test)]

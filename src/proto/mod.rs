@@ -6,6 +6,7 @@
 
 pub mod addr;
 pub mod ascii;
+pub mod attempts;
 pub mod calendar;
 pub mod command;
 pub mod encoding;

@@ -13,9 +13,11 @@ use super::settings::Settings;
 use super::workers::Workers;
 use crate::auth::Authorizer;
 use crate::error::Error;
+use crate::proto::attempts::Policy;
 use crate::proto::calendar::Zone;
 use crate::proto::encoding::Encoding;
 use crate::session::custom::Command;
+use crate::session::guard::Guard;
 use crate::session::handler::Handler;
 use crate::sys::local_time;
 use crate::tls::Tls;
@@ -124,6 +126,33 @@ impl Builder {
     /// Failed logins after which a client is sent away. Default: 3.
     pub fn max_login_attempts(mut self, limit: u32) -> Self {
         self.settings.config.max_login_attempts = limit;
+        self
+    }
+
+    /// Failed logins after which an address is banned, if no more than the
+    /// [ban time](Self::ban_time) lies between the first and the last: its clients are sent away
+    /// with `421` and no password of theirs is looked at. IPv6 addresses of the same /64 count as
+    /// one. 0 bans nobody. Default: 20.
+    ///
+    /// Besides, from the sixth failed login as a user on, wherever they come from, the answers to
+    /// logins as him wait, right or wrong: 1 second, then 2, 4, 8, and never more than 10. Nobody can
+    /// lock him out, and where he last logged in from he need not wait. With 0 nothing waits either.
+    pub fn ban_after(mut self, failures: u32) -> Self {
+        let policy = Policy {
+            ban_after: failures,
+            ..self.settings.config.guard.policy()
+        };
+        self.settings.config.guard = Guard::new(policy);
+        self
+    }
+
+    /// How long an address is banned, see [`ban_after`](Self::ban_after). Default: 600 seconds.
+    pub fn ban_time(mut self, time: Duration) -> Self {
+        let policy = Policy {
+            ban_time: time,
+            ..self.settings.config.guard.policy()
+        };
+        self.settings.config.guard = Guard::new(policy);
         self
     }
 

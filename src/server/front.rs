@@ -16,6 +16,7 @@ use super::threads::Threads;
 use crate::proto::addr::canonical_addr;
 use crate::proto::reply::Reply;
 use crate::session::census::Full;
+use crate::session::guard::BANNED;
 use crate::session::logging::{self, TARGET};
 use crate::session::{Client, Service};
 use crate::stream::Stream;
@@ -86,6 +87,9 @@ fn take_in(
     peer: SocketAddr,
 ) {
     let peer = canonical_addr(peer);
+    if service.config.guard.is_banned(peer.ip()) {
+        return turn_away(socket, peer, BANNED);
+    }
     let seat = match service.census.admit(peer.ip()) {
         Ok(seat) => seat,
         Err(full) => return refuse(socket, peer, full),

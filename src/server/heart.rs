@@ -13,7 +13,7 @@ use super::life::Life;
 use super::notify::Notifier;
 use crate::error::Error;
 use crate::session::logging::TARGET;
-use crate::session::{Note, Service};
+use crate::session::{Config, Note, Service};
 use crate::tls::Tls;
 
 /// Those who serve the clients, in one model or another.
@@ -32,6 +32,11 @@ pub(super) trait Crew {
     /// What a signal means to it, when that is not what it means to a server.
     fn signal(&mut self, signal: i32, life: &Life) -> Option<Order> {
         Some(meaning(signal, life.ending()))
+    }
+
+    /// Whether it forks, so that no threads may be about.
+    fn forks(&self) -> bool {
+        false
     }
 
     /// Sees to what is due by now, and says when it wants to be asked again.
@@ -134,7 +139,7 @@ impl Heart {
             }
             Order::Reload => {
                 self.notifier.reloading();
-                self.reload();
+                self.reload(crew.forks());
                 self.notifier.ready();
             }
             Order::Status => {}
@@ -142,14 +147,29 @@ impl Heart {
         crew.carry_out(order, reactor);
     }
 
-    /// Reads the certificates again; sessions that run keep theirs.
-    fn reload(&self) {
-        match self.service.config.tls.as_ref().map(Tls::reload) {
+    /// Reads certificates and users again; sessions that run keep theirs.
+    fn reload(&self, forks: bool) {
+        let config = Arc::clone(&self.service.config);
+        match config.tls.as_ref().map(Tls::reload) {
             Some(Ok(())) => info!(target: TARGET, "TLS certificates reloaded"),
             Some(Err(error)) => {
                 log::error!(target: TARGET, "TLS certificates kept as they were: {error}");
             }
             None => {}
+        }
+        if !config.authorizer.is_reloadable() {
+            return;
+        }
+        if forks {
+            // It has no clients of its own to wait.
+            reload_users(&config, self.speaks);
+        } else {
+            // On a thread: it may look at homes on network shares.
+            let speaks = self.speaks;
+            let started = self.service.pool.run(move || reload_users(&config, speaks));
+            if let Err(error) = started {
+                log::error!(target: TARGET, "users kept as they were: no thread: {error}");
+            }
         }
     }
 
@@ -162,6 +182,15 @@ impl Heart {
                 "transfers have {grace:?} to finish; another signal stops them at once"
             );
         }
+    }
+}
+
+/// Every process has the users for itself.
+fn reload_users(config: &Config, speaks: bool) {
+    match config.authorizer.reload() {
+        Ok(()) if !speaks => {}
+        Ok(()) => info!(target: TARGET, "users reloaded"),
+        Err(error) => log::error!(target: TARGET, "users kept as they were: {error}"),
     }
 }
 

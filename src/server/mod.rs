@@ -108,8 +108,10 @@ impl FtpServer {
     ///
     /// On UNIX, SIGTERM and SIGINT end it ([`Builder::handle_signals`] turns that off): it stops
     /// accepting, lets transfers finish within the [grace](Builder::grace), and returns. A second
-    /// signal ends it at once. SIGUSR1 logs a line on each session. With [TLS](Builder::tls), SIGHUP
-    /// reads the certificates again. All of it holds in every [worker model](Workers), for all workers.
+    /// signal ends it at once. SIGUSR1 logs a line on each session. SIGHUP reads again what can be: the
+    /// certificates of [TLS](Builder::tls), and the users of an authorizer that
+    /// [is reloadable](crate::Authorizer::is_reloadable). All of it holds in every
+    /// [worker model](Workers), for all workers.
     ///
     /// # Errors
     ///
@@ -269,7 +271,7 @@ fn watched(settings: &Settings, obeys: bool) -> Vec<i32> {
     if obeys {
         watched.extend([libc::SIGTERM, libc::SIGINT, libc::SIGUSR1]);
         // SIGHUP ends a process that has nothing to read again.
-        if settings.config.tls.is_some() {
+        if settings.config.is_reloadable() {
             watched.push(libc::SIGHUP);
         }
     }

@@ -126,6 +126,10 @@ impl Crew for Workforce {
         Ok(self.posts.iter().filter_map(Post::due).min())
     }
 
+    fn forks(&self) -> bool {
+        true
+    }
+
     fn end(&mut self) {
         self.children.end();
     }

@@ -94,6 +94,10 @@ impl Crew for OnProcesses {
         }
     }
 
+    fn forks(&self) -> bool {
+        true
+    }
+
     fn end(&mut self) {
         self.children.end();
     }

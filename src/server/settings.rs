@@ -52,9 +52,10 @@ impl Settings {
     /// # Errors
     ///
     /// When the system has no memory for it.
-    pub(super) fn into_service(self) -> Result<Arc<Service>, Error> {
-        let census = Census::new(self.bounds, std::process::id())
-            .map_err(Error::system("share memory among workers"))?;
+    pub(super) fn into_service(mut self) -> Result<Arc<Service>, Error> {
+        let share = || Error::system("share memory among workers");
+        self.config.guard = self.config.guard.on_duty().map_err(share())?;
+        let census = Census::new(self.bounds, std::process::id()).map_err(share())?;
         Ok(Arc::new(Service {
             config: Arc::new(self.config),
             table: self.table,

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use ftpdlib_reactor::{Channel, Context, Dispatcher, Message, Ready, TcpStream, TimerId};
 use log::Level;
+use zeroize::Zeroize;
 
 use super::Service;
 use super::census::Seat;
@@ -171,11 +172,14 @@ impl Client {
     }
 
     fn take(&mut self, cx: &mut Context<'_>, line: Line) {
-        let line = match line {
+        let mut line = match line {
             Line::TooLong => return self.core.interpreter.handle(Input::TooLong),
             Line::Command(line) => line,
         };
         let command = command::parse(&line);
+        if command.is_secret() {
+            line.zeroize();
+        }
         if logging::enabled(Level::Debug) {
             self.core
                 .log(Level::Debug, &format!("<- {}", command.shown()));

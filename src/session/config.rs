@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::guard::Guard;
 use crate::auth::{Authorizer, DummyAuthorizer};
 use crate::proto::calendar::Zone;
 use crate::proto::encoding::Encoding;
@@ -14,6 +15,8 @@ use crate::tls::Tls;
 /// What [`Builder`](crate::Builder) sets and every session reads. A duration of zero means never.
 pub(crate) struct Config {
     pub(crate) authorizer: Arc<dyn Authorizer>,
+    /// Stands before the authorizer.
+    pub(crate) guard: Guard,
     pub(crate) banner: String,
     pub(crate) tls: Option<Tls>,
     pub(crate) encoding: Encoding,
@@ -38,10 +41,18 @@ pub(crate) struct Config {
     pub(crate) auth_failed_timeout: Duration,
 }
 
+impl Config {
+    /// Whether there is something that SIGHUP reads again.
+    pub(crate) fn is_reloadable(&self) -> bool {
+        self.tls.is_some() || self.authorizer.is_reloadable()
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Config {
             authorizer: Arc::new(DummyAuthorizer::new()),
+            guard: Guard::default(),
             tls: None,
             banner: format!("ftpdlib {} ready.", env!("CARGO_PKG_VERSION")),
             encoding: Encoding::Utf8,

@@ -7,6 +7,7 @@ use std::io;
 use std::mem;
 
 use ftpdlib_reactor::Context;
+use zeroize::Zeroize;
 
 use super::slot::CONTROL;
 use crate::proto::line::{Line, LineSplitter};
@@ -18,6 +19,8 @@ use crate::tls::Tunnel;
 const MAX_UNSENT: usize = 16 * 1024;
 /// Bytes read at a time; they are split into lines before more are read.
 const READ: usize = 8 * 1024;
+/// Where TLS opens the records of commands, the scratch buffer holds them a second time.
+const TLS_SCRATCH: usize = 48 * 1024;
 /// How a TLS handshake begins: the type of its record, and the version's first byte.
 const CLIENT_HELLO: [u8; 2] = [22, 3];
 /// Reads in a turn, then others have theirs: what comes need not hold a line end.
@@ -96,7 +99,7 @@ impl Control {
             self.reads -= 1;
             match self.stream.read(scratch, READ) {
                 Ok(0) => self.at_end = true,
-                Ok(count) => self.lines.push(&scratch[..count]),
+                Ok(count) => self.take_in(scratch, count),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable = false,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => self.reads = 0,
                 // Many a client just goes; what it sent before counts all the same.
@@ -110,6 +113,22 @@ impl Control {
     pub(super) fn peek_line(&mut self, scratch: &mut [u8]) -> io::Result<Option<&Line>> {
         self.ahead = self.next_line(scratch)?;
         Ok(self.ahead.as_ref())
+    }
+
+    /// Takes the bytes that were read, and wipes the buffer: it is everybody's, and a password is
+    /// nobody's but its owner's.
+    fn take_in(&mut self, scratch: &mut [u8], count: usize) {
+        let read = &scratch[..count];
+        let is_secret = self.lines.is_within_line()
+            || read
+                .windows(4)
+                .any(|word| word.eq_ignore_ascii_case(b"PASS"));
+        self.lines.push(read);
+        let used = match self.stream.is_secured() && is_secret {
+            true => scratch.len().min(TLS_SCRATCH),
+            false => count,
+        };
+        scratch[..used].zeroize();
     }
 
     /// Whether the client has closed its side, and every line that it sent was taken.

@@ -9,11 +9,13 @@ use std::fmt;
 use std::hash::{BuildHasher, Hasher};
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::cancel::Cancel;
+use super::config::Config;
 use super::custom::{Pooled, Work};
 use super::listing::{Format, Listing};
-use crate::auth::{Account, AuthFailed, Authorizer, Credentials};
+use crate::auth::{Account, AuthFailed, Credentials};
 use crate::fs::{File, FileSystem, Metadata, OpenMode};
 use crate::proto::path::VirtualPath;
 use crate::proto::reply::Reply;
@@ -24,7 +26,7 @@ pub(crate) type JobId = u32;
 /// Work that may block.
 pub(crate) enum Job {
     /// PASS.
-    Authenticate(Arc<dyn Authorizer>, Credentials),
+    Authenticate(Arc<Config>, Credentials),
     /// Work on a user's files.
     Files(Arc<dyn FileSystem>, Files),
     /// The next bytes of a download or listing.
@@ -91,6 +93,10 @@ pub(crate) enum Files {
 /// What became of a [`Job`].
 pub(crate) enum Outcome {
     Login(Result<Account, AuthFailed>),
+    /// An answer to PASS that is to wait for so long.
+    Held(Box<Outcome>, Duration),
+    /// No password is looked at that comes from there.
+    Banned,
     Done(io::Result<()>),
     Metadata(io::Result<Metadata>),
     Path(io::Result<VirtualPath>),
@@ -159,7 +165,7 @@ impl Job {
     /// Whether it may take long, and so must not run on the loop.
     pub(crate) fn is_slow(&self) -> bool {
         match self {
-            Job::Authenticate(authorizer, _) => authorizer.is_slow(),
+            Job::Authenticate(config, _) => config.authorizer.is_slow(),
             Job::Files(fs, _) => fs.is_slow(),
             Job::Fill(Source::Listing(listing), _) => listing.is_slow(),
             // Asked for only where the file system is slow.
@@ -178,8 +184,8 @@ impl Job {
     /// Does it, on the thread that calls.
     pub(crate) fn run(self) -> Outcome {
         match self {
-            Job::Authenticate(authorizer, credentials) => {
-                Outcome::Login(authorizer.authenticate(&credentials))
+            Job::Authenticate(config, credentials) => {
+                config.guard.authenticate(&*config.authorizer, &credentials)
             }
             Job::Files(fs, files) => files.run(fs),
             Job::Fill(mut source, max) => {

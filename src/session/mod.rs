@@ -19,6 +19,7 @@ mod core;
 pub(crate) mod custom;
 mod dtp;
 mod flow;
+pub(crate) mod guard;
 pub(crate) mod handler;
 mod interpreter;
 mod job;

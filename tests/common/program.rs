@@ -37,10 +37,19 @@ impl Program {
     }
 
     pub(crate) fn run(command: &mut Command, home: &Path, args: &[&str]) -> Program {
+        Program::spawn(command.arg("-d").arg(home).args(args))
+    }
+
+    /// Serves the users of a file on a free port of 127.0.0.1.
+    pub(crate) fn with_users(file: &Path, args: &[&str]) -> Program {
+        let mut command = Command::new(PROGRAM);
+        command.args(["-i", "127.0.0.1", "--users"]).arg(file);
+        Program::spawn(command.args(args))
+    }
+
+    fn spawn(command: &mut Command) -> Program {
         let mut child = command
-            .args(["-p", "0", "-d"])
-            .arg(home)
-            .args(args)
+            .args(["-p", "0"])
             .env_remove("RUST_LOG")
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -7,3 +7,6 @@ mod ending;
 mod flags;
 mod log_lines;
 mod resources;
+#[cfg(target_os = "linux")]
+mod secrets;
+mod users;

@@ -312,7 +312,7 @@ fn a_client_certificate_reaches_authorizer_and_handler() {
                 .certificate
                 .as_ref()
                 .and_then(|shown| shown.common_name());
-            if name != Some(credentials.username.as_str()) {
+            if name != Some(credentials.username.as_str()) || !credentials.secured {
                 return Err(AuthFailed::new("Show your certificate."));
             }
             self.0.authenticate(credentials)

@@ -125,6 +125,7 @@ fn zero_attempts_means_no_limit() {
     let server = TestServer::with(|builder| {
         builder
             .max_login_attempts(0)
+            .ban_after(0)
             .auth_failed_timeout(Duration::ZERO)
     });
     let mut client = server.connect();

@@ -12,6 +12,7 @@ mod bad_input;
 mod decisions;
 mod downloads;
 mod files;
+mod guessing;
 mod handlers;
 mod limits;
 mod listing;

@@ -1,9 +1,11 @@
 //! From the greeting to the farewell: USER, PASS, REIN, QUIT, and the ends that are no command's.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use log::Level;
+use zeroize::Zeroize;
 
 use super::transfer::Transfer;
 use super::{Data, Effect, Event, Interpreter, Timer, Wait};
@@ -11,6 +13,7 @@ use crate::auth::{Account, AuthFailed, Credentials, Password};
 use crate::proto::escape::Escaped;
 use crate::proto::path::VirtualPath;
 use crate::proto::reply::Reply;
+use crate::session::guard::BANNED;
 use crate::session::job::{Job, Outcome};
 
 /// The greeting (RFC 959, 5.4).
@@ -39,18 +42,40 @@ pub(crate) fn pass(it: &mut Interpreter, arg: &[u8]) {
     if it.username.is_empty() {
         return it.finish(Reply::new(503, "Login with USER first."));
     }
-    let password = it.config.encoding.decode(arg);
-    let credentials = Credentials::new(&it.username, &password, it.peer, it.local)
+    let mut decoded = it.config.encoding.decode(arg);
+    let credentials = Credentials::new(&it.username, &decoded, it.peer, it.local)
+        .with_secured(it.is_secured())
         .with_certificate(it.security.certificate.clone());
+    if let Cow::Owned(copy) = &mut decoded {
+        copy.zeroize();
+    }
     let password = credentials.password.clone();
-    let job = Job::Authenticate(Arc::clone(&it.config.authorizer), credentials);
+    let job = Job::Authenticate(Arc::clone(&it.config), credentials);
     // From here on, so that a refusal tells nothing by the time the check took.
     it.refusal_due = it.config.auth_failed_timeout.is_zero();
     it.effect(Effect::SetTimer(
         Timer::Refusal,
         it.config.auth_failed_timeout,
     ));
-    it.job(job, move |it, outcome| match outcome {
+    it.job(job, move |it, outcome| checked(it, outcome, password));
+}
+
+/// What the check of a password has given.
+fn checked(it: &mut Interpreter, outcome: Outcome, password: Password) {
+    match outcome {
+        Outcome::Held(outcome, mut time) => {
+            if let Outcome::Login(Err(_)) = *outcome {
+                time = time.max(it.config.auth_failed_timeout);
+            }
+            it.refusal_due = false;
+            it.wait = Wait::Held(outcome, password);
+            it.effect(Effect::SetTimer(Timer::Refusal, time));
+        }
+        Outcome::Banned => {
+            it.effect(Effect::SetTimer(Timer::Refusal, Duration::ZERO));
+            it.finish_at(Level::Info, Reply::new(421, BANNED));
+            close(it);
+        }
         Outcome::Login(Ok(account)) => ask(it, account, password),
         Outcome::Login(Err(refusal)) => {
             let text = refusal.to_string();
@@ -61,7 +86,7 @@ pub(crate) fn pass(it: &mut Interpreter, arg: &[u8]) {
             refuse_with(it, password, Reply::new(530, text));
         }
         _ => it.lost(),
-    });
+    }
 }
 
 /// The authorizer lets him in; the handler has the last word.
@@ -123,7 +148,13 @@ fn refuse_with(it: &mut Interpreter, password: Password, reply: Reply) {
 
 pub(super) fn refusal_due(it: &mut Interpreter) {
     it.refusal_due = true;
-    refuse(it);
+    match std::mem::replace(&mut it.wait, Wait::Nothing) {
+        Wait::Held(outcome, password) => checked(it, *outcome, password),
+        wait => {
+            it.wait = wait;
+            refuse(it);
+        }
+    }
 }
 
 /// Says that a login failed, when the delay is over, and ends the session that failed too often.
@@ -152,11 +183,6 @@ fn refuse(it: &mut Interpreter) {
     if last {
         close_after_transfer(it);
     }
-    let user = Escaped(username.as_bytes());
-    it.effect(Effect::Log(
-        Level::Info,
-        format!("USER '{user}' failed login."),
-    ));
     it.event(Event::LoginFailed(username, password));
 }
 

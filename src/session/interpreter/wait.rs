@@ -50,6 +50,8 @@ pub(super) enum Wait {
         password: Password,
         reply: Box<Reply>,
     },
+    /// PASS, for the time that its answer is held back.
+    Held(Box<Outcome>, Password),
 }
 
 /// What ABOR does to a command that waits for a job.

@@ -1,6 +1,18 @@
 //! From the greeting to the farewell.
 
 use super::*;
+use crate::proto::attempts::Policy;
+use crate::session::guard::Guard;
+
+/// Bans after so many failures, for an hour.
+fn guard(ban_after: u32) -> Guard {
+    Guard::new(Policy {
+        ban_after,
+        ban_time: Duration::from_secs(3600),
+    })
+    .on_duty()
+    .unwrap()
+}
 
 #[test]
 fn greeting_and_login() {
@@ -79,11 +91,81 @@ fn too_many_refusals_end_the_session() {
     let mut endless = Bench::with(|config, _| {
         config.max_login_attempts = 0;
         config.auth_failed_timeout = Duration::ZERO;
+        config.guard = guard(0);
     });
     for _ in 0..10 {
         endless.say("USER x");
         assert_eq!(endless.say("PASS x"), "530 Authentication failed.");
     }
+}
+
+#[test]
+fn after_many_failures_a_users_answers_wait_and_the_right_password_opens() {
+    let mut bench = Bench::with(|config, _| {
+        config.max_login_attempts = 0;
+        config.auth_failed_timeout = Duration::from_millis(10);
+        config.guard = guard(100);
+    });
+    for _ in 0..5 {
+        bench.say("USER user");
+        assert!(bench.all("PASS wrong").is_empty());
+        let delay = Duration::from_millis(10);
+        assert_eq!(bench.timers.last(), Some(&(Timer::Refusal, delay)));
+        let replies = bench.feed(Input::Timer(Timer::Refusal));
+        assert_eq!(replies, ["530 Authentication failed."]);
+    }
+    for (password, hold, reply) in [
+        ("wrong", 1, "530 Authentication failed."),
+        ("12345", 2, "230 Login successful."),
+        // Known by now.
+        ("12345", 0, "230 Login successful."),
+    ] {
+        bench.say("USER user");
+        let replies = bench.all(&format!("PASS {password}"));
+        let hold = Duration::from_secs(hold);
+        assert_eq!(bench.timers.last(), Some(&(Timer::Refusal, hold)));
+        match hold.is_zero() {
+            true => assert_eq!(replies, [reply]),
+            false => {
+                assert!(replies.is_empty() && !bench.it.wants_line());
+                assert_eq!(bench.feed(Input::Timer(Timer::Refusal)), [reply]);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_banned_address_has_no_password_looked_at() {
+    let mut bench = Bench::with(|config, _| {
+        config.auth_failed_timeout = Duration::ZERO;
+        config.guard = guard(2);
+    });
+    for _ in 0..2 {
+        bench.say("USER user");
+        bench.say("PASS wrong");
+    }
+    bench.say("USER user");
+    assert_eq!(
+        bench.say("PASS 12345"),
+        "421 Too many failed logins from your address, try again later."
+    );
+    assert!(bench.closed);
+    assert_eq!(bench.events, ["failed user", "failed user"]);
+}
+
+#[test]
+fn what_is_not_the_clients_fault_is_not_counted() {
+    let mut bench = Bench::with(|config, _| {
+        config.auth_failed_timeout = Duration::ZERO;
+        config.max_login_attempts = 0;
+        config.guard = guard(1);
+    });
+    for _ in 0..3 {
+        bench.say("USER homeless");
+        assert_eq!(bench.say("PASS 12345"), "530 Home directory not available.");
+    }
+    bench.say("USER user");
+    assert_eq!(bench.say("PASS 12345"), "230 Login successful.");
 }
 
 #[test]

@@ -21,7 +21,7 @@ use crate::proto::command;
 use crate::session::census::{Bounds, Census};
 use crate::session::job::Source;
 
-/// Takes `user` with `12345`.
+/// Takes `user` with `12345`; `homeless` has no home.
 struct OneUser {
     account: Account,
 }
@@ -33,6 +33,7 @@ impl Authorizer for OneUser {
             credentials.password.as_bytes(),
         ) {
             ("user", b"12345") => Ok(self.account.clone()),
+            ("homeless", _) => Err(AuthFailed::unavailable("Home directory not available.")),
             _ => Err(AuthFailed::default()),
         }
     }

@@ -1,0 +1,129 @@
+//! Guards the accounts against guessing: every check of a password goes through here, on whatever
+//! thread it runs, and its failure is counted and logged here, so that a client that does not wait
+//! for the answer gains nothing.
+
+use std::collections::hash_map::RandomState;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use log::Level;
+
+use super::job::Outcome;
+use super::logging;
+use crate::auth::{Authorizer, Credentials};
+use crate::proto::attempts::{Attempts, Policy};
+use crate::proto::escape::Escaped;
+use crate::sys::shared::Shared;
+
+/// What a banned client is told after `421`.
+pub(crate) const BANNED: &str = "Too many failed logins from your address, try again later.";
+
+/// The failed logins of all of a server's sessions, whichever worker has them.
+pub(crate) struct Guard {
+    policy: Policy,
+    started: Instant,
+    /// Of the same key in every worker.
+    hasher: RandomState,
+    /// Nothing is counted without.
+    memory: Option<Shared>,
+}
+
+impl Default for Guard {
+    fn default() -> Guard {
+        Guard::new(Policy {
+            ban_after: 20,
+            ban_time: Duration::from_secs(600),
+        })
+    }
+}
+
+impl Guard {
+    /// One that counts nothing yet.
+    pub(crate) fn new(policy: Policy) -> Guard {
+        Guard {
+            policy,
+            started: Instant::now(),
+            hasher: RandomState::new(),
+            memory: None,
+        }
+    }
+
+    /// Counts from now on, if there is something to count: in this process, and in those that it
+    /// forks from here on.
+    ///
+    /// # Errors
+    ///
+    /// When the system has no memory to share.
+    pub(crate) fn on_duty(mut self) -> io::Result<Guard> {
+        if self.policy.counts() {
+            self.memory = Some(Shared::new(Attempts::WORDS)?);
+        }
+        Ok(self)
+    }
+
+    pub(crate) fn policy(&self) -> Policy {
+        self.policy
+    }
+
+    /// Whether a client from there is not even asked for a name.
+    pub(crate) fn is_banned(&self, ip: IpAddr) -> bool {
+        self.ask(|attempts, now| attempts.banned(ip, now))
+            .flatten()
+            .is_some()
+    }
+
+    /// Asks the authorizer, unless the address is banned.
+    pub(super) fn authenticate(
+        &self,
+        authorizer: &dyn Authorizer,
+        credentials: &Credentials,
+    ) -> Outcome {
+        let (user, peer) = (credentials.username.as_str(), credentials.peer);
+        if self.is_banned(peer.ip()) {
+            return Outcome::Banned;
+        }
+        // What other checks find out meanwhile is for the next one.
+        let hold = self.ask(|attempts, now| attempts.hold(user, peer.ip(), now));
+        let result = authorizer.authenticate(credentials);
+        match &result {
+            Ok(_) => {
+                self.ask(|attempts, now| attempts.succeeded(user, peer.ip(), now));
+            }
+            Err(refusal) if refusal.is_guess() => self.failed(user, peer),
+            Err(_) => {}
+        }
+        match hold {
+            Some(hold) if !hold.is_zero() => Outcome::Held(Box::new(Outcome::Login(result)), hold),
+            _ => Outcome::Login(result),
+        }
+    }
+
+    fn failed(&self, user: &str, peer: SocketAddr) {
+        let banned = self.ask(|attempts, now| attempts.failed(user, peer.ip(), now));
+        log_failure(user, peer);
+        if banned == Some(true) {
+            let Policy {
+                ban_after,
+                ban_time,
+            } = self.policy;
+            let line = format!("address banned for {ban_time:?} after {ban_after} failed logins.");
+            logging::line(Level::Warn, peer, "", &line);
+        }
+    }
+
+    /// Asks the tables, if there are any, what there is at this moment.
+    fn ask<T>(&self, question: impl FnOnce(&Attempts<'_>, Duration) -> T) -> Option<T> {
+        let memory = self.memory.as_ref()?;
+        let _locked = memory.lock();
+        let attempts = Attempts::new(self.policy, memory.words(), &self.hasher);
+        Some(question(&attempts, self.started.elapsed()))
+    }
+}
+
+/// The line that fail2ban reads: `docs/fail2ban/` has its filter.
+fn log_failure(user: &str, peer: SocketAddr) {
+    let user = Escaped(user.as_bytes());
+    let line = format!("USER '{user}' failed login.");
+    logging::line(Level::Info, peer, "", &line);
+}
