@@ -44,11 +44,15 @@ mod tls;
 pub use ftpdlib_reactor as reactor;
 pub use rustls;
 
+#[cfg(unix)]
+pub use auth::Identity;
 pub use auth::{
     Account, AuthFailed, Authorizer, AuthorizerError, ClientCertificate, Credentials,
     DummyAuthorizer, Grant, Limits, Password, User,
 };
 pub use error::Error;
+#[cfg(unix)]
+pub use fs::UnixFilesystem;
 pub use fs::{
     Directory, File, FileKind, FileSystem, LocalFilesystem, Metadata, OpenMode, describe,
 };

@@ -6,6 +6,8 @@
 mod account;
 mod certificate;
 mod dummy;
+#[cfg(unix)]
+mod identity;
 mod limits;
 
 use std::fmt;
@@ -15,6 +17,8 @@ use std::sync::{Arc, RwLock};
 pub use account::{Account, Grant};
 pub use certificate::ClientCertificate;
 pub use dummy::{AuthorizerError, DummyAuthorizer, User};
+#[cfg(unix)]
+pub use identity::Identity;
 pub use limits::Limits;
 
 /// What a client presents with USER and PASS.

@@ -6,11 +6,15 @@
 
 mod local;
 mod names;
+#[cfg(unix)]
+mod unix;
 
 use std::io;
 use std::path::PathBuf;
 
 pub use local::LocalFilesystem;
+#[cfg(unix)]
+pub use unix::UnixFilesystem;
 
 pub use crate::proto::facts::{FileKind, Metadata};
 use crate::proto::path::VirtualPath;

@@ -1,8 +1,10 @@
 //! What `/proc` shows of this very process. The kernel lets a process look at itself, also when it
 //! acts as a user who may not look at it.
 
+use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// Whether the open file or directory is one that `/proc` has of this process or of a thread of it.
@@ -20,15 +22,21 @@ pub(crate) fn is_of_this_process(file: BorrowedFd<'_>) -> io::Result<bool> {
     if found.f_type as i64 != libc::PROC_SUPER_MAGIC as i64 {
         return Ok(false);
     }
-    // Wherever it is mounted, and however the way there was named.
+    // However the way there was named, and wherever it is mounted.
     let real = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
-    Ok(names(&real, std::process::id()))
+    Ok(real.ancestors().any(is_directory_of_this_process))
 }
 
-/// Whether the path leads through the directory of that process.
-fn names(real: &Path, pid: u32) -> bool {
-    let pid = pid.to_string();
-    real.iter().any(|name| name == pid.as_str())
+/// Whether that is `/proc/PID` or `/proc/TID` of ours. It may have the numbers of another namespace.
+fn is_directory_of_this_process(path: &Path) -> bool {
+    let is_number = |name: &OsStr| name.as_bytes().iter().all(u8::is_ascii_digit);
+    if !path.file_name().is_some_and(is_number) {
+        return false;
+    }
+    let status = std::fs::read_to_string(path.join("status")).unwrap_or_default();
+    let ids = status.lines().find_map(|line| line.strip_prefix("NStgid:"));
+    let innermost = ids.and_then(|ids| ids.split_ascii_whitespace().next_back());
+    innermost == Some(&std::process::id().to_string())
 }
 
 #[cfg(test)]
@@ -46,12 +54,16 @@ mod tests {
     #[test]
     fn the_own_entries_are_known_by_any_name() {
         let pid = std::process::id();
+        // A thread has an entry by its own number too, which no listing shows.
+        let thread = std::fs::read_link("/proc/thread-self").unwrap();
+        let thread = thread.file_name().unwrap().to_str().unwrap().to_owned();
         for path in [
             "/proc/self",
             "/proc/self/maps",
             "/proc/thread-self/maps",
             "/proc/self/fd",
             &format!("/proc/{pid}/limits"),
+            &format!("/proc/{thread}/limits"),
             &format!("/proc/self/task/{pid}/status"),
         ] {
             assert!(ours(path), "{path}");

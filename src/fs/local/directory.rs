@@ -10,7 +10,7 @@ use super::facts::facts;
 use crate::fs::{Directory, Metadata};
 use crate::proto::path::VirtualPath;
 
-pub(super) struct LocalDirectory {
+pub(in crate::fs) struct LocalDirectory {
     home: Arc<Home>,
     path: VirtualPath,
     dir: Dir,
@@ -32,6 +32,12 @@ impl LocalDirectory {
             dir,
             entries,
         })
+    }
+
+    /// Its handle.
+    #[cfg(unix)]
+    pub(in crate::fs) fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        std::os::fd::AsFd::as_fd(&self.dir)
     }
 }
 
