@@ -44,12 +44,12 @@ mod tls;
 pub use ftpdlib_reactor as reactor;
 pub use rustls;
 
-#[cfg(unix)]
-pub use auth::Identity;
 pub use auth::{
     Account, AuthFailed, Authorizer, AuthorizerError, ClientCertificate, Credentials,
     DummyAuthorizer, Grant, Limits, Password, User,
 };
+#[cfg(unix)]
+pub use auth::{Identity, UnixAuthorizer, UnixOverride, UnixSettings};
 pub use error::Error;
 #[cfg(unix)]
 pub use fs::UnixFilesystem;
@@ -62,7 +62,10 @@ pub use proto::path::{PathError, VirtualPath};
 pub use proto::perm::{Perm, PermError};
 pub use proto::reply::{Reply, Text};
 pub use reactor::TimerId;
-pub use server::{Builder, Control, FtpServer, ServerHandle, Workers, inherited_listener};
+pub use server::{
+    Builder, Capability, Control, FtpServer, ServerHandle, Workers, drop_privileges,
+    inherited_listener,
+};
 pub use session::custom::{Command, Work};
 pub use session::handler::{Handler, Session, Verdict};
 pub use session::question::{OffloadError, Sleeping};

@@ -9,6 +9,8 @@ mod dummy;
 #[cfg(unix)]
 mod identity;
 mod limits;
+#[cfg(unix)]
+mod unix;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -20,6 +22,8 @@ pub use dummy::{AuthorizerError, DummyAuthorizer, User};
 #[cfg(unix)]
 pub use identity::Identity;
 pub use limits::Limits;
+#[cfg(unix)]
+pub use unix::{UnixAuthorizer, UnixOverride, UnixSettings};
 
 /// What a client presents with USER and PASS.
 #[derive(Clone, Debug)]

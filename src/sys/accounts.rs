@@ -114,12 +114,6 @@ pub(crate) fn groups(name: &str, gid: u32) -> Vec<u32> {
     }
 }
 
-/// Whether this process is root.
-pub(crate) fn is_root() -> bool {
-    // SAFETY: it only asks.
-    unsafe { libc::geteuid() == 0 }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -46,6 +46,11 @@ pub(crate) fn assume(ids: &Ids) -> io::Result<Assumed> {
     Ok(assumed)
 }
 
+/// Whether this thread may act as others.
+pub(crate) fn may_assume() -> bool {
+    system::may_assume()
+}
+
 impl Drop for Assumed {
     fn drop(&mut self) {
         if let Err(error) = self.before.restore() {
@@ -95,8 +100,8 @@ mod system {
     use super::{Ids, groups};
     use crate::sys::capabilities::{self, Set};
 
-    /// What it takes to change back: `CAP_SETGID` and `CAP_SETUID`.
-    const TO_CHANGE_BACK: [u32; 2] = [6, 7];
+    /// What it takes to change, also back: `CAP_SETGID` and `CAP_SETUID`.
+    const TO_CHANGE: [u32; 2] = [6, 7];
 
     /// What was changed, as it was.
     #[derive(Default)]
@@ -105,6 +110,10 @@ mod system {
         gid: Option<u32>,
         uid: Option<u32>,
         effective: Option<Set>,
+    }
+
+    pub(super) fn may_assume() -> bool {
+        capabilities::effective().is_ok_and(|all| all.contains(Set::of(TO_CHANGE)))
     }
 
     pub(super) fn before() -> io::Result<Before> {
@@ -126,7 +135,7 @@ mod system {
             }
             // The kernel drops those for files if this was root, and none if it was somebody else.
             let left = capabilities::effective()?;
-            let kept = left.and(Set::of(TO_CHANGE_BACK));
+            let kept = left.and(Set::of(TO_CHANGE));
             if left != kept {
                 capabilities::set_effective(kept)?;
                 self.effective = Some(all);
@@ -193,6 +202,11 @@ mod system {
         gid: Option<u32>,
         uid: Option<u32>,
         turn: Option<MutexGuard<'static, ()>>,
+    }
+
+    pub(super) fn may_assume() -> bool {
+        // SAFETY: it only asks.
+        unsafe { libc::geteuid() == 0 }
     }
 
     pub(super) fn before() -> io::Result<Before> {

@@ -1,0 +1,119 @@
+//! What the process may do once it has its ports: as little as serving takes.
+
+use crate::error::Error;
+
+/// A piece of what root may do, as `capabilities(7)` of Linux has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Capability {
+    /// `CAP_DAC_READ_SEARCH`: to read any file. Root without it reads what is root's own.
+    DacReadSearch,
+    /// `CAP_SETGID`: to assume a user's groups.
+    SetGid,
+    /// `CAP_SETUID`: to assume a user's identity.
+    SetUid,
+    /// `CAP_NET_BIND_SERVICE`: to listen on ports below 1024.
+    NetBindService,
+    /// `CAP_CHOWN`: to give files away.
+    Chown,
+    /// `CAP_DAC_OVERRIDE`: to read and write any file.
+    DacOverride,
+    /// `CAP_FOWNER`: to do to any file what only its owner may.
+    Fowner,
+    /// `CAP_KILL`: to signal the processes of others.
+    Kill,
+    /// `CAP_AUDIT_WRITE`: to write to the kernel's audit log.
+    AuditWrite,
+}
+
+impl Capability {
+    /// What a server for the users of the system needs: to act as they, and to read what root may
+    /// read: `/etc/shadow` at a login, and certificates' keys when they are read again on SIGHUP.
+    pub const FOR_USERS: &'static [Capability] = &[
+        Capability::SetUid,
+        Capability::SetGid,
+        Capability::DacReadSearch,
+    ];
+
+    /// Its number, the same on every Linux.
+    #[cfg(target_os = "linux")]
+    fn number(self) -> u32 {
+        match self {
+            Capability::Chown => 0,
+            Capability::DacOverride => 1,
+            Capability::DacReadSearch => 2,
+            Capability::Fowner => 3,
+            Capability::Kill => 5,
+            Capability::SetGid => 6,
+            Capability::SetUid => 7,
+            Capability::NetBindService => 10,
+            Capability::AuditWrite => 29,
+        }
+    }
+}
+
+/// Gives up, for good, all that root may do but `kept`. For a server that runs as root, when it
+/// listens and before it serves:
+///
+/// ```no_run
+/// use ftpdlib::{Capability, FtpServer, UnixAuthorizer, drop_privileges};
+///
+/// let server = FtpServer::builder().authorizer(UnixAuthorizer::new()?).bind("0.0.0.0:21")?;
+/// drop_privileges(Capability::FOR_USERS)?;
+/// server.serve_forever()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// It holds for the process and whatever it starts, set-user-id programs too (`no_new_privs`): a
+/// callback that runs `sudo` or a mailer gets no more rights by it. The process stays root by
+/// name: what is root's own it may read and write as an owner may.
+///
+/// Systems other than Linux have no capabilities, and nothing happens. A process that never had any
+/// has nothing to lose but `no_new_privs`.
+///
+/// # Errors
+///
+/// [`Error::Config`] if the process has started threads, since those would keep what they have;
+/// [`Error::System`] if the kernel refuses. The process should end then.
+pub fn drop_privileges(kept: &[Capability]) -> Result<(), Error> {
+    drop_all_but(kept)
+}
+
+#[cfg(target_os = "linux")]
+fn drop_all_but(kept: &[Capability]) -> Result<(), Error> {
+    use crate::sys::capabilities::{Set, limit};
+
+    let threads = std::fs::read_dir("/proc/self/task").map_err(Error::system("count threads"))?;
+    if threads.count() > 1 {
+        let text = "privileges are to be dropped before the process starts threads";
+        return Err(Error::Config(text.to_owned()));
+    }
+    let numbers = kept.iter().map(|capability| capability.number());
+    limit(Set::of(numbers)).map_err(Error::system("drop privileges"))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn drop_all_but(_: &[Capability]) -> Result<(), Error> {
+    Ok(())
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn not_with_threads_that_would_keep_them() {
+        // The test harness's own are there.
+        let before = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+        std::thread::scope(|scope| {
+            let dropped = scope.spawn(|| drop_privileges(&[])).join().unwrap();
+            assert!(matches!(dropped, Err(Error::Config(_))), "{dropped:?}");
+        });
+        let after = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+        let sets = |status: &str| {
+            let lines = status.lines().filter(|line| line.starts_with("Cap"));
+            lines.map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(sets(&before), sets(&after));
+    }
+}
