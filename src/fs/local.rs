@@ -97,6 +97,10 @@ impl FileSystem for LocalFilesystem {
         Ok(Box::new(self.open_directory(path)?))
     }
 
+    fn enter_dir(&self, path: &VirtualPath) -> io::Result<()> {
+        self.home.enter(path)
+    }
+
     fn create_dir(&self, path: &VirtualPath) -> io::Result<()> {
         let (dir, name) = self.home.parent(path)?;
         dir.create_dir(name)

@@ -56,6 +56,18 @@ pub trait FileSystem: Send + Sync + 'static {
     /// Opens a directory for listing.
     fn read_dir(&self, path: &VirtualPath) -> io::Result<Box<dyn Directory>>;
 
+    /// Whether `path` can be the current directory (CWD); an error says why not. The default asks
+    /// whether it is a directory.
+    fn enter_dir(&self, path: &VirtualPath) -> io::Result<()> {
+        if self.metadata(path)?.is_dir() {
+            return Ok(());
+        }
+        Err(io::Error::new(
+            io::ErrorKind::NotADirectory,
+            "Not a directory",
+        ))
+    }
+
     /// Creates a directory.
     fn create_dir(&self, path: &VirtualPath) -> io::Result<()>;
 

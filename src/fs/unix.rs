@@ -90,6 +90,10 @@ impl FileSystem for UnixFilesystem {
         Ok(Box::new(directory))
     }
 
+    fn enter_dir(&self, path: &VirtualPath) -> io::Result<()> {
+        self.all.enter_dir(path)
+    }
+
     fn create_dir(&self, path: &VirtualPath) -> io::Result<()> {
         self.all.create_dir(path)
     }

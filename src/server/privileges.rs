@@ -99,7 +99,43 @@ fn drop_all_but(_: &[Capability]) -> Result<(), Error> {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
+    use std::fs;
+    use std::io;
+    use std::net::TcpListener;
+    use std::os::unix::fs::{PermissionsExt, chown};
+
     use super::*;
+    use crate::sys::capabilities::{Set, limit};
+
+    /// What a reload on SIGHUP reads may be root's alone, or another user's.
+    #[test]
+    fn a_server_for_users_reads_keys_again_and_does_nothing_else_of_roots() {
+        let temp = tempfile::tempdir().unwrap();
+        let keys = [("root.key", 0), ("other.key", 54_321)].map(|(name, owner)| {
+            let key = temp.path().join(name);
+            fs::write(&key, "key").unwrap();
+            fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+            chown(&key, Some(owner), None).map(|()| key)
+        });
+        let [Ok(own), Ok(other)] = keys else {
+            return eprintln!("SKIPPED: keys of several owners need root");
+        };
+        // Of one thread, as the whole process cannot in the midst of others' tests.
+        std::thread::spawn(move || {
+            limit(Set::of(
+                Capability::FOR_USERS.iter().map(|one| one.number()),
+            ))
+            .unwrap();
+            assert_eq!(fs::read(&own).unwrap(), b"key");
+            assert_eq!(fs::read(&other).unwrap(), b"key");
+            let denied = |error: io::Error| error.kind() == io::ErrorKind::PermissionDenied;
+            assert!(fs::write(&other, "").is_err_and(denied));
+            assert!(chown(&own, Some(1), None).is_err_and(denied));
+            assert!(TcpListener::bind("127.0.0.1:1").is_err_and(denied));
+        })
+        .join()
+        .unwrap();
+    }
 
     #[test]
     fn not_with_threads_that_would_keep_them() {

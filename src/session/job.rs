@@ -49,6 +49,8 @@ pub(crate) enum Files {
         path: VirtualPath,
         follow: bool,
     },
+    /// Whether a directory can be the current one.
+    EnterDir(VirtualPath),
     CreateDir(VirtualPath),
     RemoveDir(VirtualPath),
     RemoveFile(VirtualPath),
@@ -226,6 +228,7 @@ impl Files {
                 path,
                 follow: false,
             } => Outcome::Metadata(fs.symlink_metadata(&path)),
+            Files::EnterDir(path) => Outcome::Done(fs.enter_dir(&path)),
             Files::CreateDir(path) => Outcome::Done(fs.create_dir(&path)),
             Files::RemoveDir(path) => Outcome::Done(fs.remove_dir(&path)),
             Files::RemoveFile(path) => Outcome::Done(fs.remove_file(&path)),

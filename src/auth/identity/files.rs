@@ -40,8 +40,12 @@ impl FileSystem for FilesAs {
         let directory = self.identity.try_run(|| self.files.read_dir(path))?;
         Ok(Box::new(DirectoryAs {
             identity: self.identity.clone(),
-            directory,
+            directory: Some(directory),
         }))
+    }
+
+    fn enter_dir(&self, path: &VirtualPath) -> io::Result<()> {
+        self.identity.try_run(|| self.files.enter_dir(path))
     }
 
     fn create_dir(&self, path: &VirtualPath) -> io::Result<()> {
@@ -185,22 +189,36 @@ impl Drop for FileAs {
 
 struct DirectoryAs {
     identity: Identity,
-    directory: Box<dyn Directory>,
+    /// None when it is being dropped.
+    directory: Option<Box<dyn Directory>>,
+}
+
+impl DirectoryAs {
+    fn run<T>(&mut self, work: impl FnOnce(&mut dyn Directory) -> io::Result<T>) -> io::Result<T> {
+        let directory = self.directory.as_deref_mut().ok_or_else(closed)?;
+        self.identity.try_run(|| work(directory))
+    }
 }
 
 impl Directory for DirectoryAs {
     fn read_names(&mut self, max: usize, into: &mut Vec<Vec<u8>>) -> io::Result<bool> {
-        let directory = &mut self.directory;
-        self.identity.try_run(|| directory.read_names(max, into))
+        self.run(|directory| directory.read_names(max, into))
     }
 
     fn metadata(&mut self, name: &[u8], follow: bool) -> io::Result<Metadata> {
-        let directory = &mut self.directory;
-        self.identity.try_run(|| directory.metadata(name, follow))
+        self.run(|directory| directory.metadata(name, follow))
     }
 
     fn read_link(&mut self, name: &[u8]) -> io::Result<Vec<u8>> {
-        let directory = &mut self.directory;
-        self.identity.try_run(|| directory.read_link(name))
+        self.run(|directory| directory.read_link(name))
+    }
+}
+
+/// As that of a file.
+impl Drop for DirectoryAs {
+    fn drop(&mut self) {
+        if let Some(directory) = self.directory.take() {
+            let _ = self.identity.run(|| drop(directory));
+        }
     }
 }
