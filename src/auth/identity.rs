@@ -40,9 +40,10 @@ use crate::sys::identity::{self, Ids};
 pub struct Identity(Arc<Ids>);
 
 impl Identity {
-    /// The ids as they are given; `groups` are the supplementary ones, which need not have `gid`.
+    /// The ids as they are given; `groups` are the supplementary ones.
     pub fn new(uid: u32, gid: u32, groups: impl IntoIterator<Item = u32>) -> Self {
-        let mut groups: Vec<u32> = groups.into_iter().collect();
+        // He is in `gid` anyway; who is in no other group has none to be set.
+        let mut groups: Vec<u32> = groups.into_iter().filter(|&group| group != gid).collect();
         // As the system keeps them.
         groups.sort_unstable();
         groups.dedup();
@@ -67,7 +68,7 @@ impl Identity {
         self.0.gid
     }
 
-    /// Supplementary groups, in order.
+    /// Supplementary groups, in order and without [`gid`](Self::gid).
     pub fn groups(&self) -> &[u32] {
         &self.0.groups
     }
@@ -117,7 +118,7 @@ mod tests {
     fn groups_are_in_order_and_there_once() {
         let identity = Identity::new(7, 8, [30, 8, 20, 30]);
         assert_eq!((identity.uid(), identity.gid()), (7, 8));
-        assert_eq!(identity.groups(), [8, 20, 30]);
+        assert_eq!(identity.groups(), [20, 30]);
         assert_eq!(identity, Identity::new(7, 8, [20, 30, 8]));
     }
 

@@ -112,6 +112,13 @@ pub trait FileSystem: Send + Sync + 'static {
         None
     }
 
+    /// Makes several calls, on it and on what it opens, which `work` is made of. For a file system
+    /// around another one where a call has a price that many can share; others leave the default,
+    /// which just does `work`. It must be done once, come what may.
+    fn together(&self, work: &mut dyn FnMut()) {
+        work();
+    }
+
     /// Whether calls may take long (a network share, say). Then all of them, and those on the
     /// files and directories that it opens, are made on the worker threads while the client
     /// sleeps, and no other client waits. Default: false.
@@ -233,6 +240,17 @@ fn entries<F: FileSystem + ?Sized>(fs: &F, path: &VirtualPath) -> io::Result<Vec
             Ok((name, is_dir))
         })
         .collect()
+}
+
+/// As [`FileSystem::together`], with a result.
+pub(crate) fn together<T>(fs: &dyn FileSystem, work: impl FnOnce() -> T) -> Option<T> {
+    let (mut work, mut result) = (Some(work), None);
+    fs.together(&mut || {
+        if let Some(work) = work.take() {
+            result = Some(work());
+        }
+    });
+    result
 }
 
 #[cfg(test)]

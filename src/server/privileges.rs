@@ -52,7 +52,7 @@ impl Capability {
     }
 }
 
-/// Gives up, for good, all that root may do but `kept`. For a server that runs as root, when it
+/// Gives up, for good, all that root may do but `kept`, and root's supplementary groups. For a server that runs as root, when it
 /// listens and before it serves:
 ///
 /// ```no_run
@@ -82,12 +82,14 @@ pub fn drop_privileges(kept: &[Capability]) -> Result<(), Error> {
 #[cfg(target_os = "linux")]
 fn drop_all_but(kept: &[Capability]) -> Result<(), Error> {
     use crate::sys::capabilities::{Set, limit};
+    use crate::sys::identity::leave_groups;
 
     let threads = std::fs::read_dir("/proc/self/task").map_err(Error::system("count threads"))?;
     if threads.count() > 1 {
         let text = "privileges are to be dropped before the process starts threads";
         return Err(Error::Config(text.to_owned()));
     }
+    leave_groups().map_err(Error::system("leave root's groups"))?;
     let numbers = kept.iter().map(|capability| capability.number());
     limit(Set::of(numbers)).map_err(Error::system("drop privileges"))
 }

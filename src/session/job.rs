@@ -14,7 +14,7 @@ use super::cancel::Cancel;
 use super::custom::{Pooled, Work};
 use super::listing::{Format, Listing};
 use crate::auth::{Account, AuthFailed, Authorizer, Credentials};
-use crate::fs::{File, FileSystem, Metadata, OpenMode};
+use crate::fs::{File, FileSystem, Metadata, OpenMode, together};
 use crate::proto::path::VirtualPath;
 use crate::proto::reply::Reply;
 
@@ -183,7 +183,10 @@ impl Job {
             Job::Authenticate(authorizer, credentials) => {
                 Outcome::Login(authorizer.authenticate(&credentials))
             }
-            Job::Files(fs, files) => files.run(fs),
+            Job::Files(fs, files) => {
+                let files = || files.run(Arc::clone(&fs));
+                together(&*fs, files).unwrap_or(Outcome::Lost)
+            }
             Job::Fill(mut source, max) => {
                 let mut bytes = Vec::new();
                 let more = source.fill(&mut bytes, max);

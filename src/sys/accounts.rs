@@ -108,6 +108,7 @@ pub(crate) fn groups(name: &str, gid: u32) -> Vec<u32> {
             unsafe { libc::getgrouplist(name.as_ptr(), gid as _, groups.as_mut_ptr(), &mut count) };
         if done >= 0 || room >= MOST_GROUPS {
             groups.truncate(usize::try_from(count).unwrap_or(0));
+            #[allow(clippy::unnecessary_cast, reason = "not on macOS")]
             return groups.into_iter().map(|group| group as u32).collect();
         }
         room *= 4;

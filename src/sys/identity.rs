@@ -8,8 +8,10 @@
 //!
 //! Elsewhere the whole process changes, one user at a time.
 
+use std::cell::Cell;
 use std::io;
 use std::marker::PhantomData;
+use std::ptr;
 
 /// Whom to act as.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,29 +22,46 @@ pub(crate) struct Ids {
     pub(crate) groups: Vec<u32>,
 }
 
-/// Acting as somebody until dropped, also by a panic.
-#[must_use = "dropping it ends the identity"]
-pub(crate) struct Assumed {
-    before: system::Before,
-    // It is of this thread.
-    _thread: PhantomData<*const ()>,
+thread_local! {
+    /// As whom this thread acts now, by address; null as itself.
+    static NOW: Cell<*const Ids> = const { Cell::new(ptr::null()) };
 }
 
-/// Acts as `ids` from here on, with no more rights than they have.
+/// Acting as somebody until dropped, also by a panic.
+#[must_use = "dropping it ends the identity"]
+pub(crate) struct Assumed<'ids> {
+    before: system::Before,
+    outer: *const Ids,
+    // While it lives nobody else can have their address. And it is of this thread.
+    _ids: PhantomData<(&'ids Ids, *const ())>,
+}
+
+/// Acts as `ids` from here on, with no more rights than they have. If this thread does so already,
+/// that costs nothing.
 ///
 /// # Errors
 ///
 /// When the system does not let this process do so; nothing is changed then.
-pub(crate) fn assume(ids: &Ids) -> io::Result<Assumed> {
+pub(crate) fn assume(ids: &Ids) -> io::Result<Assumed<'_>> {
+    let outer = NOW.get();
+    if ptr::eq(outer, ids) {
+        return Ok(Assumed {
+            before: system::Before::default(),
+            outer,
+            _ids: PhantomData,
+        });
+    }
     // -1 means "no change" to these calls.
     if ids.uid == u32::MAX || ids.gid == u32::MAX || ids.groups.contains(&u32::MAX) {
         return Err(io::ErrorKind::InvalidInput.into());
     }
     let mut assumed = Assumed {
-        before: system::before()?,
-        _thread: PhantomData,
+        before: system::before(),
+        outer,
+        _ids: PhantomData,
     };
     assumed.before.change(ids)?;
+    NOW.set(ids);
     Ok(assumed)
 }
 
@@ -51,8 +70,19 @@ pub(crate) fn may_assume() -> bool {
     system::may_assume()
 }
 
-impl Drop for Assumed {
+/// Leaves root's supplementary groups, of the calling thread; whoever is not root keeps his.
+#[cfg(target_os = "linux")]
+pub(crate) fn leave_groups() -> io::Result<()> {
+    // SAFETY: it only asks.
+    if unsafe { libc::geteuid() } != 0 || !may_assume() {
+        return Ok(());
+    }
+    system::set_groups(&[])
+}
+
+impl Drop for Assumed<'_> {
     fn drop(&mut self) {
+        NOW.set(self.outer);
         if let Err(error) = self.before.restore() {
             // As somebody else, this thread would go on to serve others.
             log::error!("cannot end a user's identity, so the process ends: {error}");
@@ -116,8 +146,8 @@ mod system {
         capabilities::effective().is_ok_and(|all| all.contains(Set::of(TO_CHANGE)))
     }
 
-    pub(super) fn before() -> io::Result<Before> {
-        Ok(Before::default())
+    pub(super) fn before() -> Before {
+        Before::default()
     }
 
     impl Before {
@@ -160,7 +190,7 @@ mod system {
         }
     }
 
-    fn set_groups(groups: &[u32]) -> io::Result<()> {
+    pub(super) fn set_groups(groups: &[u32]) -> io::Result<()> {
         // SAFETY: the kernel reads as many ids as are there.
         match unsafe { libc::syscall(SETGROUPS, groups.len(), groups.as_ptr()) } {
             0 => Ok(()),
@@ -197,6 +227,7 @@ mod system {
     }
 
     /// What was changed, as it was.
+    #[derive(Default)]
     pub(super) struct Before {
         groups: Option<Vec<u32>>,
         gid: Option<u32>,
@@ -209,15 +240,13 @@ mod system {
         unsafe { libc::geteuid() == 0 }
     }
 
-    pub(super) fn before() -> io::Result<Before> {
+    pub(super) fn before() -> Before {
         let turn =
             (!MINE.replace(true)).then(|| TURN.lock().unwrap_or_else(PoisonError::into_inner));
-        Ok(Before {
-            groups: None,
-            gid: None,
-            uid: None,
+        Before {
             turn,
-        })
+            ..Before::default()
+        }
     }
 
     impl Before {
@@ -326,7 +355,8 @@ mod tests {
             }
         });
         {
-            let _as = assume(&somebody()).unwrap();
+            let ids = somebody();
+            let _as = assume(&ids).unwrap();
             let (uid, gid, groups, effective) = status();
             assert_eq!((uid, gid), (54_321, 54_322));
             assert_eq!(groups, "54322 54323");
@@ -337,6 +367,13 @@ mod tests {
             // Another thread is who it was.
             ask.send(()).unwrap();
             assert_eq!(answers.recv().unwrap(), before);
+            // The same once more, which is nothing new.
+            {
+                let ids = somebody();
+                let _outer = assume(&ids).unwrap();
+                drop(assume(&ids).unwrap());
+                assert_eq!(status().0, 54_321);
+            }
             {
                 let other = Ids {
                     uid: 7,
@@ -358,7 +395,8 @@ mod tests {
         }
         let before = status();
         let panicked = catch_unwind(AssertUnwindSafe(|| {
-            let _as = assume(&somebody()).unwrap();
+            let ids = somebody();
+            let _as = assume(&ids).unwrap();
             panic!("while acting as somebody, on purpose");
         }));
         assert!(panicked.is_err());
@@ -401,11 +439,19 @@ mod tests {
         }
         std::thread::spawn(|| {
             // As if the process had no fix-ups for root: fsuid changes without the kernel's help.
-            let _first = assume(&somebody()).unwrap();
+            let ids = somebody();
+            let _first = assume(&ids).unwrap();
             // CAP_DAC_READ_SEARCH besides.
             let most = capabilities::Set::of([2, 6, 7]);
             capabilities::set_effective(most).unwrap();
             assert!(fs::File::open("/etc/shadow").is_ok());
+            // The same once more, which is nothing new.
+            {
+                let ids = somebody();
+                let _outer = assume(&ids).unwrap();
+                drop(assume(&ids).unwrap());
+                assert_eq!(status().0, 54_321);
+            }
             {
                 let other = Ids {
                     uid: 54_999,

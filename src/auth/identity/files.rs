@@ -87,6 +87,19 @@ impl FileSystem for FilesAs {
             .unwrap_or_else(|_| VirtualPath::root())
     }
 
+    /// The identity is assumed once for all of it.
+    fn together(&self, work: &mut dyn FnMut()) {
+        let mut done = false;
+        // Where it cannot be had, each call will say so.
+        let assumed = self.identity.run(|| {
+            done = true;
+            self.files.together(work);
+        });
+        if assumed.is_err() && !done {
+            work();
+        }
+    }
+
     // Names are not the user's, but the system's, and kept for all.
     fn user_name(&self, uid: u32) -> Option<String> {
         self.files.user_name(uid)
