@@ -1,11 +1,12 @@
 //! The users of the system, with their passwords, homes and rights.
 //!
 //! A login lands in the user's home and shows the whole tree of the machine, as far as the system
-//! lets that user see it; what he uploads is his. It needs root:
+//! lets that user see it; what he uploads is his, whichever worker model serves him. It needs root:
 //!
 //! ```sh
 //! cargo build --example unix_ftpd
-//! sudo target/debug/examples/unix_ftpd            # port 21; or: ... 127.0.0.1:2121
+//! sudo target/debug/examples/unix_ftpd            # port 21, one thread for all
+//! sudo target/debug/examples/unix_ftpd 127.0.0.1:2121 multi-proc
 //! curl -u "$USER" ftp://127.0.0.1/                # asks for the password; lists the home
 //! ```
 //!
@@ -13,9 +14,19 @@
 
 #[cfg(unix)]
 fn main() -> Result<(), ftpdlib::Error> {
-    use ftpdlib::{Capability, FtpServer, UnixAuthorizer, drop_privileges};
+    use ftpdlib::{Capability, Error, FtpServer, UnixAuthorizer, Workers, drop_privileges};
 
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
+
+    let mut args = std::env::args().skip(1);
+    let address = args.next().unwrap_or_else(|| "0.0.0.0:21".to_owned());
+    let workers = match args.next().as_deref() {
+        None | Some("async") => Workers::Async,
+        Some("multi-thread") => Workers::MultiThread,
+        Some("multi-proc") => Workers::MultiProcess,
+        Some("pre-fork") => Workers::pre_fork(),
+        Some(other) => return Err(Error::Config(format!("no worker model {other:?}"))),
+    };
 
     // Everybody who has a password and a valid shell may log in, but root.
     let users = UnixAuthorizer::builder()
@@ -23,10 +34,10 @@ fn main() -> Result<(), ftpdlib::Error> {
         .whole_tree(true)
         .build()?;
 
-    let address = std::env::args().nth(1);
     let server = FtpServer::builder()
         .authorizer(users)
-        .bind(address.as_deref().unwrap_or("0.0.0.0:21"))?;
+        .workers(workers)
+        .bind(address)?;
     drop_privileges(Capability::FOR_USERS)?;
     server.serve_forever()
 }

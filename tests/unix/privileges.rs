@@ -1,14 +1,14 @@
-//! The demo with privileges dropped, as a process of its own.
+//! The demo in each worker model, as a process of its own: few privileges, everybody's files his.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use crate::common::Client;
-use crate::users::{SECRET, User, can_make_users};
+use crate::common::{Client, sample};
+use crate::users::{Group, SECRET, User, can_make_users, public_place};
 
 struct Demo {
     child: Child,
@@ -16,7 +16,7 @@ struct Demo {
 }
 
 impl Demo {
-    fn start() -> Demo {
+    fn start(model: &str) -> Demo {
         let test = std::env::current_exe().unwrap();
         let build: PathBuf = test.parent().and_then(|deps| deps.parent()).unwrap().into();
         let demo = build.join("examples/unix_ftpd");
@@ -28,7 +28,7 @@ impl Demo {
             assert!(cargo.expect("cargo").success());
         }
         let mut child = Command::new(demo)
-            .arg("127.0.0.1:0")
+            .args(["127.0.0.1:0", model])
             .env_remove("RUST_LOG")
             .stderr(Stdio::piped())
             .spawn()
@@ -47,73 +47,141 @@ impl Demo {
         }
     }
 
-    /// A field of the kernel's account of each of its threads.
+    fn login(&self, user: &User) -> Client {
+        let mut client = Client::connect(self.addr);
+        client.expect_reply(220);
+        client.login_as(&user.name, SECRET);
+        client
+    }
+
+    /// A field of the kernel's account of each thread of each of its processes.
     fn threads(&self, field: &str) -> Vec<String> {
-        let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
-        let value = |task: fs::DirEntry| {
-            let status = fs::read_to_string(task.path().join("status")).ok()?;
-            let line = status.lines().find_map(|line| line.strip_prefix(field))?;
-            Some(line.trim().to_owned())
-        };
-        tasks.filter_map(|task| value(task.ok()?)).collect()
+        let mut processes = vec![self.child.id()];
+        let mut found = Vec::new();
+        while let Some(process) = processes.pop() {
+            // One may end meanwhile.
+            let Ok(tasks) = fs::read_dir(format!("/proc/{process}/task")) else {
+                continue;
+            };
+            for task in tasks.filter_map(Result::ok) {
+                let text = |name| fs::read_to_string(task.path().join(name)).unwrap_or_default();
+                let children = text("children");
+                let children = children.split_whitespace();
+                processes.extend(children.filter_map(|child| child.parse::<u32>().ok()));
+                let status = text("status");
+                let line = status.lines().find_map(|line| line.strip_prefix(field));
+                found.extend(line.map(|line| line.trim().to_owned()));
+            }
+        }
+        found
     }
 }
 
 impl Drop for Demo {
     fn drop(&mut self) {
-        let _ = self.child.kill();
+        // So that it takes its children along.
+        let pid = self.child.id().to_string();
+        for _ in 0..2 {
+            let _ = Command::new("kill").args(["-s", "TERM", &pid]).status();
+        }
         let _ = self.child.wait();
     }
 }
 
-#[test]
-fn the_demo_serves_users_with_few_privileges() {
-    if !can_make_users("the demo") {
+fn serves_users_with_few_privileges(model: &str) {
+    if !can_make_users(&format!("the demo, {model}")) {
         return;
     }
-    let (user, demo) = (User::new(), Demo::start());
-    let login = || {
-        let mut client = Client::connect(demo.addr);
-        client.expect_reply(220);
-        client.login_as(&user.name, SECRET);
-        client
-    };
-    let mut client = login();
-    let home = user.home.display().to_string();
-    assert!(
-        client
-            .expect("PWD", 257)
-            .text
-            .contains(&format!("\"{home}\""))
-    );
-    client.put("STOR file", b"content");
-    let found = fs::metadata(user.home.join("file")).unwrap();
-    assert_eq!((found.uid(), found.gid()), (user.uid, user.gid));
-    assert_eq!(client.fetch(format!("RETR {home}/file")), b"content");
-    client.refused("RETR /etc/shadow", 550);
-    client.refused("STOR /etc/ftpdlib-was-here", 550);
-    client.refused("RETR /proc/self/maps", 550);
-    assert!(
-        client
-            .list("LIST /etc")
-            .iter()
-            .any(|line| line.contains("passwd"))
-    );
+    let (group, shared) = (Group::new(), public_place());
+    let file = shared.path().join("for the group");
+    fs::write(&file, "for the group").unwrap();
+    std::os::unix::fs::chown(&file, Some(0), Some(group.gid)).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o640);
+    fs::set_permissions(&file, mode).unwrap();
+
+    let users = [User::with(&[&group], &[]), User::new()];
+    let demo = Demo::start(model);
+    let mut clients: Vec<Client> = users.iter().map(|user| demo.login(user)).collect();
+    let homes: Vec<String> = users
+        .iter()
+        .map(|user| user.home.display().to_string())
+        .collect();
+    let mut uploads = Vec::new();
+    for (client, home) in clients.iter_mut().zip(&homes) {
+        assert!(
+            client
+                .expect("PWD", 257)
+                .text
+                .contains(&format!("\"{home}\""))
+        );
+        uploads.push(client.begin("STOR file"));
+    }
+    let content = sample(1_000_000);
+    for piece in content.chunks(100_000) {
+        for data in &mut uploads {
+            data.write_all(piece).unwrap();
+        }
+    }
+    drop(uploads);
+    for ((client, user), home) in clients.iter_mut().zip(&users).zip(&homes) {
+        client.expect_reply(226);
+        let found = fs::metadata(user.home.join("file")).unwrap();
+        assert_eq!((found.uid(), found.gid()), (user.uid, user.gid));
+        assert!(client.fetch(format!("RETR {home}/file")) == content);
+        client.expect("SITE CHMOD 600 file", 200);
+        client.refused("RETR /etc/shadow", 550);
+        client.refused("STOR /etc/ftpdlib-was-here", 550);
+        client.refused("RETR /proc/self/maps", 550);
+        let etc = client.list("LIST /etc");
+        assert!(etc.iter().any(|line| line.contains("passwd")));
+    }
+    let file = file.display();
+    assert_eq!(clients[0].fetch(format!("RETR {file}")), b"for the group");
+    clients[1].refused(format!("RETR {file}"), 550);
+    for (client, home) in clients.iter_mut().zip(homes.iter().rev()) {
+        client.refused(format!("RETR {home}/file"), 550);
+    }
     // A login after others were served: the hashes are still to be read.
-    login();
-    // The reply of the listing is there, so no job runs that somebody waits for.
-    client.expect("NOOP", 200);
+    demo.login(&users[0]);
+
     // CAP_DAC_READ_SEARCH, CAP_SETGID, CAP_SETUID.
     let kept = format!("{:016x}", 1 << 2 | 1 << 6 | 1 << 7);
-    let threads = demo.threads("CapPrm:");
-    assert!(!threads.is_empty());
-    for field in ["CapPrm:", "CapEff:", "CapBnd:"] {
-        let sets = demo.threads(field);
-        assert!(sets.iter().all(|set| *set == kept), "{field} {sets:?}");
+    assert!(!demo.threads("CapPrm:").is_empty());
+    for (field, expected) in [
+        ("CapPrm:", &*kept),
+        ("CapEff:", &kept),
+        ("CapBnd:", &kept),
+        ("CapInh:", "0000000000000000"),
+        ("NoNewPrivs:", "1"),
+        // Nobody waits for a job, so each is who he was.
+        ("Uid:", "0\t0\t0\t0"),
+        ("Gid:", "0\t0\t0\t0"),
+        ("Groups:", ""),
+    ] {
+        let values = demo.threads(field);
+        assert!(
+            values.iter().all(|value| value == expected),
+            "{field} {values:?}"
+        );
     }
-    assert!(demo.threads("NoNewPrivs:").iter().all(|value| value == "1"));
-    let ids = demo.threads("Uid:");
-    assert!(ids.iter().all(|ids| ids == "0\t0\t0\t0"), "{ids:?}");
-    let groups = demo.threads("Groups:");
-    assert!(groups.iter().all(String::is_empty), "{groups:?}");
+}
+
+#[test]
+fn one_thread() {
+    serves_users_with_few_privileges("async");
+}
+
+#[test]
+fn a_thread_for_each_client() {
+    serves_users_with_few_privileges("multi-thread");
+}
+
+#[test]
+fn a_process_for_each_client() {
+    serves_users_with_few_privileges("multi-proc");
+}
+
+#[test]
+fn processes_that_share_the_clients() {
+    serves_users_with_few_privileges("pre-fork");
 }
