@@ -95,16 +95,17 @@ fn by_shell(user: &User, place: &Path, cases: &Cases) -> BTreeMap<String, bool> 
     };
     for Case { name, mode, .. } in &cases.files {
         attempt("read", name, format!("cat {name} >/dev/null"));
-        attempt(
-            "append",
-            name,
-            format!("printf x | dd of={name} conv=notrunc oflag=append"),
-        );
         attempt("chmod", name, format!("chmod {mode:04o} {name}"));
         attempt(
             "time",
             name,
             format!("touch -c -d 2020-01-01T00:00:00Z {name}"),
+        );
+        // Last, since it takes a set-user-id bit away, and chmod gives it back.
+        attempt(
+            "append",
+            name,
+            format!("printf x | dd of={name} conv=notrunc oflag=append"),
         );
     }
     for Case { name, .. } in &cases.directories {
@@ -143,11 +144,6 @@ fn by_server(client: &mut Client, place: &str, cases: &Cases) -> BTreeMap<String
             transfer(client, &format!("RETR {path}"), b"content"),
         );
         note(
-            "append",
-            name,
-            transfer(client, &format!("APPE {path}"), b"x"),
-        );
-        note(
             "chmod",
             name,
             goes(client, &format!("SITE CHMOD {mode:04o} {path}")),
@@ -156,6 +152,11 @@ fn by_server(client: &mut Client, place: &str, cases: &Cases) -> BTreeMap<String
             "time",
             name,
             goes(client, &format!("MFMT 20200101000000 {path}")),
+        );
+        note(
+            "append",
+            name,
+            transfer(client, &format!("APPE {path}"), b"x"),
         );
     }
     for Case { name, .. } in &cases.directories {
