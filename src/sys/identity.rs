@@ -431,6 +431,37 @@ mod tests {
         .unwrap();
     }
 
+    /// Asked of a process of its own, whose thread loses what it takes to be itself again.
+    #[test]
+    fn a_thread_that_cannot_be_itself_again_ends_the_process() {
+        use std::os::unix::process::ExitStatusExt;
+        const CHILD: &str = "FTPDLIB_TEST_LOST_IDENTITY";
+        if !is_root() {
+            return;
+        }
+        if std::env::var_os(CHILD).is_some() {
+            let ids = somebody();
+            let assumed = assume(&ids).unwrap();
+            capabilities::set_effective(capabilities::Set::of([])).unwrap();
+            eprintln!("<acting>");
+            drop(assumed);
+            return eprintln!("<went on>");
+        }
+        let (_, module) = module_path!().split_once("::").unwrap();
+        let name = format!("{module}::a_thread_that_cannot_be_itself_again_ends_the_process");
+        let output = std::process::Command::new(std::env::current_exe().unwrap())
+            .args([name.as_str(), "--exact", "--nocapture"])
+            .env(CHILD, "1")
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            text.contains("<acting>") && !text.contains("<went on>"),
+            "{text}"
+        );
+        assert_eq!(output.status.signal(), Some(libc::SIGABRT), "{text}");
+    }
+
     /// A process that is not root, with the capabilities for it, keeps none of its own meanwhile.
     #[test]
     fn capabilities_of_others_than_root_are_dropped_too() {
