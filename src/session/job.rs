@@ -210,6 +210,7 @@ impl Files {
     pub(crate) fn changes_something(&self) -> bool {
         match self {
             Files::Metadata { .. }
+            | Files::EnterDir(_)
             | Files::OpenRead { .. }
             | Files::CheckStore { .. }
             | Files::UniqueName { .. }
