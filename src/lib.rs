@@ -49,7 +49,11 @@ pub use auth::{
     DummyAuthorizer, FileAuthorizer, Grant, Limits, Password, PasswordHash, PasswordHashError,
     User,
 };
+#[cfg(unix)]
+pub use auth::{Identity, UnixAuthorizer, UnixOverride, UnixSettings};
 pub use error::Error;
+#[cfg(unix)]
+pub use fs::UnixFilesystem;
 pub use fs::{
     Directory, File, FileKind, FileSystem, LocalFilesystem, Metadata, OpenMode, describe,
 };
@@ -59,7 +63,10 @@ pub use proto::path::{PathError, VirtualPath};
 pub use proto::perm::{Perm, PermError};
 pub use proto::reply::{Reply, Text};
 pub use reactor::TimerId;
-pub use server::{Builder, Control, FtpServer, ServerHandle, Workers, inherited_listener};
+pub use server::{
+    Builder, Capability, Control, FtpServer, ServerHandle, Workers, drop_privileges,
+    inherited_listener,
+};
 pub use session::custom::{Command, Work};
 pub use session::handler::{Handler, Session, Verdict};
 pub use session::question::{OffloadError, Sleeping};

@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 
 use super::Limits;
+#[cfg(unix)]
+use super::identity::{FilesAs, Identity};
 use crate::fs::FileSystem;
 use crate::proto::path::VirtualPath;
 use crate::proto::perm::Perm;
@@ -38,6 +40,9 @@ struct Inner {
     login_message: String,
     quit_message: String,
     limits: Limits,
+    /// The identity, and the files without it.
+    #[cfg(unix)]
+    identity: Option<(Identity, Arc<dyn FileSystem>)>,
 }
 
 #[derive(Clone)]
@@ -73,6 +78,8 @@ impl Account {
             login_message: "Login successful.".to_owned(),
             quit_message: "Goodbye.".to_owned(),
             limits: Limits::default(),
+            #[cfg(unix)]
+            identity: None,
         }))
     }
 
@@ -120,6 +127,32 @@ impl Account {
             }),
         }
         self
+    }
+
+    /// Has his files touched with the rights of that user of the system, whatever they are: every
+    /// call on his file system, and on what it opens, is made with the identity assumed. Default:
+    /// with those of the server's process, which costs nothing.
+    ///
+    /// A file system that is opened with [`Identity::run`] has been opened with these rights too.
+    #[cfg(unix)]
+    pub fn identity(mut self, identity: Identity) -> Self {
+        let inner = self.inner();
+        let files = match inner.identity.take() {
+            Some((_, files)) => files,
+            None => Arc::clone(&inner.filesystem),
+        };
+        inner.filesystem = Arc::new(FilesAs {
+            identity: identity.clone(),
+            files: Arc::clone(&files),
+        });
+        inner.identity = Some((identity, files));
+        self
+    }
+
+    /// As whom his files are touched, if not as the server's process.
+    #[cfg(unix)]
+    pub fn assumed_identity(&self) -> Option<&Identity> {
+        self.0.identity.as_ref().map(|(identity, _)| identity)
     }
 
     /// The user's name.

@@ -17,7 +17,7 @@ use crate::proto::path::VirtualPath;
 use crate::proto::perm::Perm;
 
 /// The user who needs no password.
-const ANONYMOUS: &str = "anonymous";
+pub(super) const ANONYMOUS: &str = "anonymous";
 
 /// What the password of a user who does not exist is compared with.
 const NOBODYS_PASSWORD: &[u8] = b"no such user";
@@ -132,7 +132,7 @@ impl Authorizer for DummyAuthorizer {
 }
 
 /// Compares in a time that depends on the length of `given` alone.
-fn same_secret(expected: &[u8], given: &[u8]) -> bool {
+pub(super) fn same_secret(expected: &[u8], given: &[u8]) -> bool {
     let mut difference = u8::from(expected.len() != given.len());
     let mut cycle = expected.iter().cycle();
     for byte in given {
@@ -379,6 +379,11 @@ pub enum AuthorizerError {
         /// The number of each such line, counted from 1, and what is wrong with it.
         faults: Vec<(usize, String)>,
     },
+    /// Settings that cannot be; the text says which, and what to do.
+    Settings(String),
+    /// The process may not do, or the system does not have, what the authorizer cannot do without;
+    /// the text says what.
+    Privileges(String),
 }
 
 impl fmt::Display for AuthorizerError {
@@ -400,6 +405,7 @@ impl fmt::Display for AuthorizerError {
                 write!(f, "cannot read the user file {}: {error}", path.display())
             }
             Self::BadLines { file, faults } => bad_lines(f, file, faults),
+            Self::Settings(text) | Self::Privileges(text) => f.write_str(text),
         }
     }
 }

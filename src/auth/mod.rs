@@ -8,7 +8,11 @@ mod certificate;
 mod dummy;
 mod file;
 mod hash;
+#[cfg(unix)]
+mod identity;
 mod limits;
+#[cfg(unix)]
+mod unix;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -21,7 +25,11 @@ pub use certificate::ClientCertificate;
 pub use dummy::{AuthorizerError, DummyAuthorizer, User};
 pub use file::FileAuthorizer;
 pub use hash::{PasswordHash, PasswordHashError};
+#[cfg(unix)]
+pub use identity::Identity;
 pub use limits::Limits;
+#[cfg(unix)]
+pub use unix::{UnixAuthorizer, UnixOverride, UnixSettings};
 
 /// What a client presents with USER and PASS.
 ///

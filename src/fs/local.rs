@@ -66,6 +66,10 @@ impl LocalFilesystem {
         self.home.path()
     }
 
+    pub(super) fn open_directory(&self, path: &VirtualPath) -> io::Result<LocalDirectory> {
+        LocalDirectory::open(&self.home, path)
+    }
+
     /// Whether the path that was given still leads to the directory that was opened.
     pub(crate) fn is_current(&self) -> bool {
         self.home.is_current()
@@ -90,7 +94,11 @@ impl FileSystem for LocalFilesystem {
     }
 
     fn read_dir(&self, path: &VirtualPath) -> io::Result<Box<dyn Directory>> {
-        Ok(Box::new(LocalDirectory::open(&self.home, path)?))
+        Ok(Box::new(self.open_directory(path)?))
+    }
+
+    fn enter_dir(&self, path: &VirtualPath) -> io::Result<()> {
+        self.home.enter(path)
     }
 
     fn create_dir(&self, path: &VirtualPath) -> io::Result<()> {

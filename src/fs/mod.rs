@@ -6,11 +6,15 @@
 
 mod local;
 mod names;
+#[cfg(unix)]
+mod unix;
 
 use std::io;
 use std::path::PathBuf;
 
 pub use local::LocalFilesystem;
+#[cfg(unix)]
+pub use unix::UnixFilesystem;
 
 pub use crate::proto::facts::{FileKind, Metadata};
 use crate::proto::path::VirtualPath;
@@ -51,6 +55,18 @@ pub trait FileSystem: Send + Sync + 'static {
 
     /// Opens a directory for listing.
     fn read_dir(&self, path: &VirtualPath) -> io::Result<Box<dyn Directory>>;
+
+    /// Whether `path` can be the current directory (CWD); an error says why not. The default asks
+    /// whether it is a directory.
+    fn enter_dir(&self, path: &VirtualPath) -> io::Result<()> {
+        if self.metadata(path)?.is_dir() {
+            return Ok(());
+        }
+        Err(io::Error::new(
+            io::ErrorKind::NotADirectory,
+            "Not a directory",
+        ))
+    }
 
     /// Creates a directory.
     fn create_dir(&self, path: &VirtualPath) -> io::Result<()>;
@@ -94,6 +110,13 @@ pub trait FileSystem: Send + Sync + 'static {
     /// The name of a group id in listings; `None` prints the number.
     fn group_name(&self, _gid: u32) -> Option<String> {
         None
+    }
+
+    /// Makes several calls, on it and on what it opens, which `work` is made of. For a file system
+    /// around another one where a call has a price that many can share; others leave the default,
+    /// which just does `work`. It must be done once, come what may.
+    fn together(&self, work: &mut dyn FnMut()) {
+        work();
     }
 
     /// Whether calls may take long (a network share, say). Then all of them, and those on the
@@ -217,6 +240,17 @@ fn entries<F: FileSystem + ?Sized>(fs: &F, path: &VirtualPath) -> io::Result<Vec
             Ok((name, is_dir))
         })
         .collect()
+}
+
+/// As [`FileSystem::together`], with a result.
+pub(crate) fn together<T>(fs: &dyn FileSystem, work: impl FnOnce() -> T) -> Option<T> {
+    let (mut work, mut result) = (Some(work), None);
+    fs.together(&mut || {
+        if let Some(work) = work.take() {
+            result = Some(work());
+        }
+    });
+    result
 }
 
 #[cfg(test)]

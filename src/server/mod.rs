@@ -22,6 +22,7 @@ mod life;
 mod notify;
 #[cfg(unix)]
 mod prefork;
+mod privileges;
 #[cfg(unix)]
 mod processes;
 #[cfg(unix)]
@@ -46,6 +47,7 @@ use self::heart::{Crew, Heart, OnLoop};
 pub use self::inherited::inherited_listener;
 use self::life::Life;
 use self::notify::Notifier;
+pub use self::privileges::{Capability, drop_privileges};
 use self::settings::Settings;
 use self::threads::{OnThreads, Threads};
 pub use self::workers::Workers;

@@ -16,7 +16,7 @@ use super::config::Config;
 use super::custom::{Pooled, Work};
 use super::listing::{Format, Listing};
 use crate::auth::{Account, AuthFailed, Credentials};
-use crate::fs::{File, FileSystem, Metadata, OpenMode};
+use crate::fs::{File, FileSystem, Metadata, OpenMode, together};
 use crate::proto::path::VirtualPath;
 use crate::proto::reply::Reply;
 
@@ -51,6 +51,8 @@ pub(crate) enum Files {
         path: VirtualPath,
         follow: bool,
     },
+    /// Whether a directory can be the current one.
+    EnterDir(VirtualPath),
     CreateDir(VirtualPath),
     RemoveDir(VirtualPath),
     RemoveFile(VirtualPath),
@@ -187,7 +189,10 @@ impl Job {
             Job::Authenticate(config, credentials) => {
                 config.guard.authenticate(&*config.authorizer, &credentials)
             }
-            Job::Files(fs, files) => files.run(fs),
+            Job::Files(fs, files) => {
+                let files = || files.run(Arc::clone(&fs));
+                together(&*fs, files).unwrap_or(Outcome::Lost)
+            }
             Job::Fill(mut source, max) => {
                 let mut bytes = Vec::new();
                 let more = source.fill(&mut bytes, max);
@@ -211,6 +216,7 @@ impl Files {
     pub(crate) fn changes_something(&self) -> bool {
         match self {
             Files::Metadata { .. }
+            | Files::EnterDir(_)
             | Files::OpenRead { .. }
             | Files::CheckStore { .. }
             | Files::UniqueName { .. }
@@ -232,6 +238,7 @@ impl Files {
                 path,
                 follow: false,
             } => Outcome::Metadata(fs.symlink_metadata(&path)),
+            Files::EnterDir(path) => Outcome::Done(fs.enter_dir(&path)),
             Files::CreateDir(path) => Outcome::Done(fs.create_dir(&path)),
             Files::RemoveDir(path) => Outcome::Done(fs.remove_dir(&path)),
             Files::RemoveFile(path) => Outcome::Done(fs.remove_file(&path)),

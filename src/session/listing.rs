@@ -11,7 +11,7 @@ use std::time::SystemTime;
 
 use super::cancel::Cancel;
 use crate::auth::Account;
-use crate::fs::{Directory, FileSystem, Metadata};
+use crate::fs::{Directory, FileSystem, Metadata, together};
 use crate::proto::calendar::Zone;
 use crate::proto::encoding::Encoding;
 use crate::proto::list;
@@ -141,6 +141,11 @@ impl Listing {
 
     /// Appends lines to `out` until it holds about `max` bytes; false when all are there.
     pub(crate) fn fill(&mut self, out: &mut Vec<u8>, max: usize) -> io::Result<bool> {
+        let fs = Arc::clone(&self.fs);
+        together(&*fs, || self.fill_some(out, max)).unwrap_or_else(|| Err(not_done()))
+    }
+
+    fn fill_some(&mut self, out: &mut Vec<u8>, max: usize) -> io::Result<bool> {
         self.read_rest()?;
         while self.next < self.names.len() && out.len() < max {
             self.check()?;
@@ -222,6 +227,11 @@ impl Entries {
             Entries::Directory(_) => None,
         }
     }
+}
+
+/// A file system of one's own that leaves work undone.
+fn not_done() -> io::Error {
+    io::Error::other("Internal error")
 }
 
 /// The name of an id; the file system is asked once a listing.

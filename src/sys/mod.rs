@@ -3,11 +3,21 @@
 #![allow(unsafe_code, reason = "foreign functions")]
 
 #[cfg(unix)]
+pub(crate) mod accounts;
+#[cfg(unix)]
 pub(crate) mod attributes;
+#[cfg(target_os = "linux")]
+pub(crate) mod capabilities;
 #[cfg(unix)]
 pub(crate) mod clock;
 #[cfg(unix)]
 pub(crate) mod close;
+#[cfg(unix)]
+pub(crate) mod crypt;
+#[cfg(unix)]
+mod database;
+#[cfg(unix)]
+pub(crate) mod identity;
 #[cfg(unix)]
 pub(crate) mod inherited;
 pub(crate) mod local_time;
@@ -15,6 +25,8 @@ pub(crate) mod owner;
 pub(crate) mod ports;
 #[cfg(unix)]
 pub(crate) mod process;
+#[cfg(target_os = "linux")]
+pub(crate) mod procfs;
 pub(crate) mod retry;
 pub(crate) mod sendfile;
 pub(crate) mod shared;

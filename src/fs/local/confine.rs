@@ -94,6 +94,17 @@ impl Home {
             .map(|found| facts(&found))
     }
 
+    /// Whether `path` is a directory that can be entered: one may be there and not be for this user
+    /// to search.
+    pub(super) fn enter(&self, path: &VirtualPath) -> io::Result<()> {
+        if path.is_root() {
+            // Says so if the home is gone.
+            self.metadata(path)?;
+        }
+        let dir = self.follow(path, |dir, below| dir.open_dir(below))?;
+        dir.symlink_metadata(".").map(drop)
+    }
+
     /// The directory that holds `path`, links followed, and its name there; for an operation that
     /// acts on the name itself. The root is `.` in itself.
     pub(super) fn parent<'home, 'path>(

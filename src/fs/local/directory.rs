@@ -1,5 +1,6 @@
 //! An open directory: names in batches, and the facts of each by one system call on its handle.
 
+use std::ffi::OsString;
 use std::io;
 use std::sync::Arc;
 
@@ -10,12 +11,46 @@ use super::facts::facts;
 use crate::fs::{Directory, Metadata};
 use crate::proto::path::VirtualPath;
 
-pub(super) struct LocalDirectory {
+pub(in crate::fs) struct LocalDirectory {
     home: Arc<Home>,
     path: VirtualPath,
     dir: Dir,
     /// Gone after the last name.
-    entries: Option<ReadDir>,
+    entries: Option<Names>,
+}
+
+enum Names {
+    Below(ReadDir),
+    /// Of a directory that may be read and not searched, where even `.` is not to be found.
+    #[cfg(target_os = "linux")]
+    Itself(std::fs::ReadDir),
+}
+
+impl Names {
+    fn of(dir: &Dir) -> io::Result<Names> {
+        match dir.entries() {
+            #[cfg(target_os = "linux")]
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                use std::os::fd::AsRawFd;
+                // Through /proc the system takes the very same directory, and looks for nothing in it.
+                let itself = format!("/proc/self/fd/{}", dir.as_raw_fd());
+                std::fs::read_dir(itself).map(Names::Itself)
+            }
+            entries => entries.map(Names::Below),
+        }
+    }
+}
+
+impl Iterator for Names {
+    type Item = io::Result<OsString>;
+
+    fn next(&mut self) -> Option<io::Result<OsString>> {
+        match self {
+            Names::Below(entries) => Some(entries.next()?.map(|entry| entry.file_name())),
+            #[cfg(target_os = "linux")]
+            Names::Itself(entries) => Some(entries.next()?.map(|entry| entry.file_name())),
+        }
+    }
 }
 
 impl LocalDirectory {
@@ -25,13 +60,19 @@ impl LocalDirectory {
             home.metadata(path)?;
         }
         let dir = home.follow(path, |dir, below| dir.open_dir(below))?;
-        let entries = Some(dir.entries()?);
+        let entries = Names::of(&dir)?;
         Ok(LocalDirectory {
             home: Arc::clone(home),
             path: path.clone(),
             dir,
-            entries,
+            entries: Some(entries),
         })
+    }
+
+    /// Its handle.
+    #[cfg(unix)]
+    pub(in crate::fs) fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        std::os::fd::AsFd::as_fd(&self.dir)
     }
 }
 
@@ -42,7 +83,7 @@ impl Directory for LocalDirectory {
         };
         for _ in 0..max {
             match entries.next() {
-                Some(Ok(entry)) => into.push(bytes(entry.file_name())),
+                Some(Ok(name)) => into.push(bytes(name)),
                 Some(Err(error)) => {
                     self.entries = None;
                     return Err(error);

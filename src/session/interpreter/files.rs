@@ -17,22 +17,15 @@ pub(crate) fn pwd(it: &mut Interpreter, _: &[u8]) {
 }
 
 pub(crate) fn cwd(it: &mut Interpreter, path: VirtualPath) {
-    it.files(
-        Files::Metadata {
-            path: path.clone(),
-            follow: true,
-        },
-        |it, outcome| match outcome {
-            Outcome::Metadata(Ok(meta)) if meta.is_dir() => {
-                let reply = quoted(250, &it.shown(&path), " is the current directory.");
-                it.directory = path;
-                it.finish(reply);
-            }
-            Outcome::Metadata(Ok(_)) => it.finish(Reply::new(550, "Not a directory.")),
-            Outcome::Metadata(Err(error)) => it.fail(&error),
-            _ => it.lost(),
-        },
-    );
+    it.files(Files::EnterDir(path.clone()), |it, outcome| match outcome {
+        Outcome::Done(Ok(())) => {
+            let reply = quoted(250, &it.shown(&path), " is the current directory.");
+            it.directory = path;
+            it.finish(reply);
+        }
+        Outcome::Done(Err(error)) => it.fail(&error),
+        _ => it.lost(),
+    });
 }
 
 pub(crate) fn mkd(it: &mut Interpreter, path: VirtualPath) {

@@ -1,0 +1,205 @@
+//! The users of the system: they log in with the system's passwords and touch their files with the
+//! rights that the system gives them.
+
+mod settings;
+mod verify;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+pub use settings::{UnixOverride, UnixSettings};
+
+use super::dummy::{ANONYMOUS, same_secret};
+use super::{Account, AuthFailed, Authorizer, AuthorizerError, Credentials, Identity};
+use crate::fs::{FileSystem, LocalFilesystem, UnixFilesystem};
+use crate::proto::perm::Perm;
+use crate::sys::accounts::{self, Passwd};
+
+/// The users of the system, with their passwords, homes and rights.
+///
+/// A login is checked as the system's own login programs check it: the password against the hash in
+/// `shadow(5)` (or where else the system's name service has it) by the system's `crypt(3)`, on a
+/// worker thread. Locked and expired accounts are refused, and so are expired passwords, accounts
+/// without a password, users without a [valid shell](UnixSettings::require_valid_shell), everybody
+/// but root while `/etc/nologin` or `/run/nologin` is there, and root
+/// himself unless [`allowed_users`](UnixSettings::allowed_users) names him. The client is told
+/// `Authentication failed.` in any case, after the same time; the log says more.
+///
+/// Every account has the user's [`Identity`]: his uploads are his, and he reads what he could read
+/// in a shell. He sees his home as `/`, or [the whole tree](UnixSettings::whole_tree).
+///
+/// The server must run as root, or on Linux have the capabilities `CAP_SETUID`, `CAP_SETGID` and one
+/// that lets it read `/etc/shadow`. What else root may do is best [given up](crate::drop_privileges)
+/// when the server has its port. On Linux with glibc the shared library `libcrypt` is needed, which
+/// is there wherever users log in with passwords (Debian: `libcrypt1`, Fedora: `libxcrypt`).
+/// Passwords that only PAM can check, such as those of a directory service that gives out no hashes,
+/// need an authorizer of one's own.
+///
+/// ```no_run
+/// use ftpdlib::{FtpServer, Perm, UnixAuthorizer, UnixOverride};
+///
+/// let users = UnixAuthorizer::builder()
+///     .rejected_users(["backup"])
+///     .anonymous_user("ftp")
+///     .override_user("guest", UnixOverride::new().perm(Perm::READ_ONLY))
+///     .build()?;
+/// FtpServer::builder().authorizer(users).bind("0.0.0.0:21")?.serve_forever()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct UnixAuthorizer {
+    settings: UnixSettings,
+    /// Where users see all of the machine.
+    tree: Option<UnixFilesystem>,
+    /// The hash by which the passwords of those who have none are hashed.
+    decoy: Vec<u8>,
+}
+
+impl UnixAuthorizer {
+    /// With the defaults: everybody with a password and a shell may log in, see his home and do
+    /// everything in it that the system lets him.
+    ///
+    /// # Errors
+    ///
+    /// As [`UnixSettings::build`].
+    pub fn new() -> Result<Self, AuthorizerError> {
+        Self::builder().build()
+    }
+
+    /// With settings.
+    pub fn builder() -> UnixSettings {
+        UnixSettings::default()
+    }
+
+    /// The user, if the password is his and nothing keeps him out; else what does, for the log.
+    fn check(&self, name: &str, password: &[u8]) -> Result<Passwd, Option<&'static str>> {
+        let user = accounts::passwd(name);
+        let shadow = user.as_ref().and_then(|_| accounts::shadow(name));
+        let hash = user
+            .as_ref()
+            .and_then(|user| verify::hash_of(user, shadow.as_ref()));
+        // Always, so that a login takes as long whoever it is.
+        let system_s = verify::is_password(password, hash, &self.decoy);
+        let other = self
+            .settings
+            .overrides
+            .get(name)
+            .and_then(|user| user.password.as_ref());
+        let right = match other {
+            Some(other) => same_secret(other.as_bytes(), password),
+            None => system_s,
+        };
+        let user = user.filter(|_| right).ok_or(None)?;
+        if !self.settings.admits(name) {
+            return Err(Some("the settings do not let this user in"));
+        }
+        if user.uid == 0 && !self.settings.allowed_users.contains(name) {
+            return Err(Some("root must be named in allowed_users"));
+        }
+        let age =
+            shadow.and_then(|shadow| verify::expired(&shadow, other.is_none(), verify::today()));
+        if let Some(why) = age {
+            return Err(Some(why));
+        }
+        if self.settings.require_valid_shell && !verify::has_valid_shell(&user.shell) {
+            return Err(Some("the user has no valid shell"));
+        }
+        let closed = ["/etc/nologin", "/run/nologin"];
+        if user.uid != 0 && closed.iter().any(|file| Path::new(file).exists()) {
+            return Err(Some("the system lets nobody log in (nologin)"));
+        }
+        Ok(user)
+    }
+
+    /// The account of a login by `name` as the user `system_name`.
+    fn open(&self, name: &str, system_name: &str, user: &Passwd) -> Result<Account, AuthFailed> {
+        let identity = Identity::new(user.uid, user.gid, accounts::groups(system_name, user.gid));
+        let settings = self.settings.of(name);
+        let home = settings.home.as_deref().unwrap_or(&user.home);
+        let files = self.files(&identity, home).map_err(|error| {
+            log::warn!(
+                "home {} of user {name:?} is not available: {error}",
+                home.display()
+            );
+            AuthFailed::new("Home directory not available.")
+        })?;
+        let default = match name {
+            ANONYMOUS => Perm::READ_ONLY,
+            _ => self.settings.global_perm,
+        };
+        let mut account = Account::new(name, files)
+            .perm(settings.perm.unwrap_or(default))
+            .identity(identity);
+        let own_or =
+            |own: &Option<String>, all: &Option<String>| own.as_ref().or(all.as_ref()).cloned();
+        if let Some(text) = own_or(&settings.login_message, &self.settings.login_message) {
+            account = account.msg_login(text);
+        }
+        if let Some(text) = own_or(&settings.quit_message, &self.settings.quit_message) {
+            account = account.msg_quit(text);
+        }
+        if let Some(limits) = settings.limits.or(self.settings.limits) {
+            account = account.limits(limits);
+        }
+        Ok(account)
+    }
+
+    /// His home, or all of the machine with his home to begin in, opened with his rights.
+    fn files(&self, identity: &Identity, home: &Path) -> std::io::Result<Arc<dyn FileSystem>> {
+        let slow = self.settings.slow_files;
+        let Some(tree) = &self.tree else {
+            let home = identity.run(|| LocalFilesystem::new(home))??;
+            return Ok(Arc::new(home.slow(slow)));
+        };
+        let tree = tree.of(home)?;
+        let start = tree.start_directory();
+        let there = identity.run(|| tree.metadata(&start))?;
+        if there.as_ref().is_ok_and(|found| found.is_dir()) {
+            return Ok(Arc::new(tree));
+        }
+        // As a login on a terminal does.
+        log::warn!(
+            "home {} cannot be entered; its user begins in /",
+            home.display()
+        );
+        Ok(Arc::new(tree.of(Path::new("/"))?))
+    }
+}
+
+impl Authorizer for UnixAuthorizer {
+    fn authenticate(&self, credentials: &Credentials) -> Result<Account, AuthFailed> {
+        let name = &*credentials.username;
+        if name == ANONYMOUS {
+            let not_allowed = || AuthFailed::new("Anonymous access not allowed.");
+            let system_name = self
+                .settings
+                .anonymous_user
+                .as_ref()
+                .ok_or_else(not_allowed)?;
+            let user = accounts::passwd(system_name).ok_or_else(not_allowed)?;
+            return self.open(name, system_name, &user);
+        }
+        let user = self
+            .check(name, credentials.password.as_bytes())
+            .map_err(|why| {
+                if let Some(why) = why {
+                    log::info!("login of system user {name:?} refused: {why}");
+                }
+                AuthFailed::default()
+            })?;
+        self.open(name, name, &user)
+    }
+
+    /// Password hashes take long.
+    fn is_slow(&self) -> bool {
+        true
+    }
+}
+
+impl fmt::Debug for UnixAuthorizer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UnixAuthorizer")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,320 @@
+//! Which users of the system may log in, and how: checked as a whole before anybody does.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use super::{UnixAuthorizer, verify};
+use crate::auth::dummy::ANONYMOUS;
+use crate::auth::{AuthorizerError, Limits, Password};
+use crate::fs::UnixFilesystem;
+use crate::proto::perm::Perm;
+use crate::sys::{accounts, crypt, identity};
+
+/// Settings of a [`UnixAuthorizer`], by pyftpdlib's names.
+#[derive(Clone, Debug)]
+#[must_use = "settings do nothing until they are built"]
+pub struct UnixSettings {
+    pub(super) global_perm: Perm,
+    pub(super) allowed_users: BTreeSet<String>,
+    rejected_users: BTreeSet<String>,
+    pub(super) require_valid_shell: bool,
+    pub(super) anonymous_user: Option<String>,
+    pub(super) login_message: Option<String>,
+    pub(super) quit_message: Option<String>,
+    pub(super) limits: Option<Limits>,
+    whole_tree: bool,
+    pub(super) slow_files: bool,
+    pub(super) overrides: BTreeMap<String, UnixOverride>,
+}
+
+impl Default for UnixSettings {
+    fn default() -> Self {
+        UnixSettings {
+            global_perm: Perm::ALL,
+            allowed_users: BTreeSet::new(),
+            rejected_users: BTreeSet::new(),
+            require_valid_shell: true,
+            anonymous_user: None,
+            login_message: None,
+            quit_message: None,
+            limits: None,
+            whole_tree: false,
+            slow_files: false,
+            overrides: BTreeMap::new(),
+        }
+    }
+}
+
+impl UnixSettings {
+    /// What everybody may do but `anonymous`, as far as the system lets him. Default:
+    /// [`Perm::ALL`].
+    pub fn global_perm(mut self, perm: Perm) -> Self {
+        self.global_perm = perm;
+        self
+    }
+
+    /// Only these may log in. Default, and with no names: everybody. It excludes
+    /// [`rejected_users`](Self::rejected_users).
+    pub fn allowed_users(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.allowed_users = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// These may not log in. Default: nobody. It excludes [`allowed_users`](Self::allowed_users).
+    pub fn rejected_users(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.rejected_users = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Refuses users whose login shell is not in `/etc/shells`; where that file is missing, those
+    /// whose shell is `nologin` or `false`. It does not hold for `anonymous`. Default: true.
+    pub fn require_valid_shell(mut self, require: bool) -> Self {
+        self.require_valid_shell = require;
+        self
+    }
+
+    /// Lets `anonymous` in, with any password: as this user of the system, in his home, with
+    /// [`Perm::READ_ONLY`]. Default: he is not let in.
+    pub fn anonymous_user(mut self, system_name: impl Into<String>) -> Self {
+        self.anonymous_user = Some(system_name.into());
+        self
+    }
+
+    /// Sets the text of the `230` reply to a login. Default: `Login successful.`
+    pub fn msg_login(mut self, text: impl Into<String>) -> Self {
+        self.login_message = Some(text.into());
+        self
+    }
+
+    /// Sets the text of the `221` reply to QUIT. Default: `Goodbye.`
+    pub fn msg_quit(mut self, text: impl Into<String>) -> Self {
+        self.quit_message = Some(text.into());
+        self
+    }
+
+    /// Sets everybody's limits. Default: none.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = Some(limits);
+        self
+    }
+
+    /// Shows users the whole tree of the machine ([`UnixFilesystem`]): a login lands in the home and
+    /// may leave it. One whose home cannot be entered begins in `/`. Default: false, a user's `/` is
+    /// his home and nothing outside of it can be reached.
+    pub fn whole_tree(mut self, whole: bool) -> Self {
+        self.whole_tree = whole;
+        self
+    }
+
+    /// Says whether homes may be slow, such as on a network share
+    /// ([`LocalFilesystem::slow`](crate::LocalFilesystem::slow)). Default: false.
+    pub fn slow_files(mut self, slow: bool) -> Self {
+        self.slow_files = slow;
+        self
+    }
+
+    /// Gives one user, who may be `anonymous`, other settings than all have. The last for a user
+    /// holds.
+    pub fn override_user(mut self, name: impl Into<String>, settings: UnixOverride) -> Self {
+        self.overrides.insert(name.into(), settings);
+        self
+    }
+
+    /// Checks all of it, and that the process has the rights that it takes.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthorizerError::Settings`] if both lists of users are given, one has `anonymous` in it, or
+    /// a user who is named is not to log in or has no valid shell; [`AuthorizerError::NoSuchUser`] of
+    /// names that the system does not know; [`AuthorizerError::NotADirectory`] of the home of
+    /// `anonymous`; [`AuthorizerError::Privileges`] if the process is not root, or `libcrypt` is
+    /// missing.
+    pub fn build(self) -> Result<UnixAuthorizer, AuthorizerError> {
+        self.check_names()?;
+        let shadow = privileged()?;
+        self.check_users()?;
+        let not_a_directory = |error| AuthorizerError::NotADirectory(PathBuf::from("/"), error);
+        let tree = match self.whole_tree {
+            true => Some(
+                UnixFilesystem::new("/")
+                    .map_err(not_a_directory)?
+                    .slow(self.slow_files),
+            ),
+            false => None,
+        };
+        Ok(UnixAuthorizer {
+            tree,
+            decoy: verify::decoy(&shadow),
+            settings: self,
+        })
+    }
+
+    /// What can be told without asking the system.
+    fn check_names(&self) -> Result<(), AuthorizerError> {
+        if !self.allowed_users.is_empty() && !self.rejected_users.is_empty() {
+            return Err(settings(
+                "allowed_users and rejected_users exclude each other; give one of them",
+            ));
+        }
+        if self.allowed_users.contains(ANONYMOUS) || self.rejected_users.contains(ANONYMOUS) {
+            return Err(settings(
+                "\"anonymous\" is no user of the system to allow or reject; see anonymous_user",
+            ));
+        }
+        for (name, with) in &self.overrides {
+            if name != ANONYMOUS && !self.admits(name) {
+                return Err(settings(&format!(
+                    "user {name:?} is overridden and may not log in"
+                )));
+            }
+            if name == ANONYMOUS && with.password.is_some() {
+                return Err(settings("\"anonymous\" cannot have a password"));
+            }
+            if name == ANONYMOUS && self.anonymous_user.is_none() {
+                return Err(settings(
+                    "\"anonymous\" is overridden and needs an anonymous_user",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_users(&self) -> Result<(), AuthorizerError> {
+        let anonymous = self.anonymous_user.iter();
+        let overridden = self.overrides.keys().filter(|&name| name != ANONYMOUS);
+        let named = self.allowed_users.iter().chain(&self.rejected_users);
+        for name in named.chain(overridden.clone()).chain(anonymous) {
+            if accounts::passwd(name).is_none() {
+                return Err(AuthorizerError::NoSuchUser(name.clone()));
+            }
+        }
+        if self.require_valid_shell {
+            for name in self.allowed_users.iter().chain(overridden) {
+                let shell = accounts::passwd(name).map(|user| user.shell);
+                if !shell.is_some_and(|shell| verify::has_valid_shell(&shell)) {
+                    return Err(settings(&format!(
+                        "user {name:?} has no shell of /etc/shells and could not log in; give him \
+                         one, or do not require a valid shell"
+                    )));
+                }
+            }
+        }
+        if let Some(user) = self.anonymous_user.as_deref().and_then(accounts::passwd) {
+            if user.uid == 0 {
+                return Err(settings("the anonymous user cannot be root"));
+            }
+            let home = self.of(ANONYMOUS).home.unwrap_or(user.home);
+            let found = fs::metadata(&home);
+            let verdict = found.and_then(|found| match found.is_dir() {
+                true => Ok(()),
+                false => Err(io::ErrorKind::NotADirectory.into()),
+            });
+            verdict.map_err(|error| AuthorizerError::NotADirectory(home, error))?;
+        }
+        Ok(())
+    }
+
+    /// Whether the lists let a user in.
+    pub(super) fn admits(&self, name: &str) -> bool {
+        (self.allowed_users.is_empty() || self.allowed_users.contains(name))
+            && !self.rejected_users.contains(name)
+    }
+
+    /// What is set for that user alone.
+    pub(super) fn of(&self, name: &str) -> UnixOverride {
+        self.overrides.get(name).cloned().unwrap_or_default()
+    }
+}
+
+fn settings(text: &str) -> AuthorizerError {
+    AuthorizerError::Settings(text.to_owned())
+}
+
+const SHADOW: &str = "/etc/shadow";
+
+/// Whether the process may read hashes and act as others; gives what `/etc/shadow` has.
+fn privileged() -> Result<Vec<u8>, AuthorizerError> {
+    let refused = |why: &str| {
+        let text = format!("users of the system need root's privileges: run it as root ({why})");
+        AuthorizerError::Privileges(text)
+    };
+    if !identity::may_assume() {
+        return Err(refused("it may not act as other users"));
+    }
+    if !crypt::is_available() {
+        let text = "passwords of the system need the library libcrypt: install it (Debian: \
+                    libcrypt1, Fedora: libxcrypt)";
+        return Err(AuthorizerError::Privileges(text.to_owned()));
+    }
+    match fs::read(SHADOW) {
+        // Some systems keep them elsewhere.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        read => read.map_err(|error| refused(&format!("{SHADOW}: {error}"))),
+    }
+}
+
+/// What is different for one user of a [`UnixAuthorizer`]; what is not set is as for all.
+///
+/// ```
+/// use ftpdlib::{Perm, UnixOverride};
+///
+/// let guest = UnixOverride::new().home("/srv/guest").perm(Perm::READ_ONLY).msg_login("Hello.");
+/// # drop(guest);
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use = "it does nothing by itself"]
+pub struct UnixOverride {
+    pub(super) password: Option<Password>,
+    pub(super) home: Option<PathBuf>,
+    pub(super) perm: Option<Perm>,
+    pub(super) login_message: Option<String>,
+    pub(super) quit_message: Option<String>,
+    pub(super) limits: Option<Limits>,
+}
+
+impl UnixOverride {
+    /// Nothing is different yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A password instead of the system's, for FTP alone. The user may then have none of the
+    /// system's or a locked one; an account that has expired is refused all the same.
+    pub fn password(mut self, password: impl AsRef<[u8]>) -> Self {
+        self.password = Some(Password::new(password.as_ref()));
+        self
+    }
+
+    /// A home instead of the system's. It is opened with the user's rights.
+    pub fn home(mut self, home: impl AsRef<Path>) -> Self {
+        // Absolute now, lest a later chdir(2) moves it.
+        let home = home.as_ref();
+        self.home = Some(std::path::absolute(home).unwrap_or_else(|_| home.to_owned()));
+        self
+    }
+
+    /// What he may do, as far as the system lets him.
+    pub fn perm(mut self, perm: Perm) -> Self {
+        self.perm = Some(perm);
+        self
+    }
+
+    /// The text of the `230` reply to his login.
+    pub fn msg_login(mut self, text: impl Into<String>) -> Self {
+        self.login_message = Some(text.into());
+        self
+    }
+
+    /// The text of the `221` reply to his QUIT.
+    pub fn msg_quit(mut self, text: impl Into<String>) -> Self {
+        self.quit_message = Some(text.into());
+        self
+    }
+
+    /// His limits.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = Some(limits);
+        self
+    }
+}

@@ -1,0 +1,96 @@
+//! One entry of the system's databases of users and groups, by the `get..._r(3)` calls. They may
+//! ask a directory service over the network.
+
+use std::ffi::{CStr, c_char, c_int};
+use std::mem::MaybeUninit;
+use std::ptr;
+
+/// Where an entry's texts do not fit into this (a group of very many members), there is none.
+pub(super) const LARGEST_BUFFER: usize = 1024 * 1024;
+
+/// Makes the call, again with a larger buffer while the last was too small, and reads what was
+/// found; `None` if there is no such entry, or no telling.
+pub(super) fn look_up<T, R>(
+    call: impl Fn(*mut T, *mut c_char, usize, *mut *mut T) -> c_int,
+    read: impl FnOnce(&T) -> Option<R>,
+) -> Option<R> {
+    let mut buffer: Vec<c_char> = vec![0; 1024];
+    loop {
+        let mut entry = MaybeUninit::<T>::uninit();
+        let mut found = ptr::null_mut();
+        match call(
+            entry.as_mut_ptr(),
+            buffer.as_mut_ptr(),
+            buffer.len(),
+            &mut found,
+        ) {
+            0 if found.is_null() => return None,
+            // SAFETY: success with `found` set means that `entry` has been filled in.
+            0 => return read(unsafe { entry.assume_init_ref() }),
+            libc::EINTR => {}
+            libc::ERANGE if buffer.len() < LARGEST_BUFFER => {
+                let size = buffer.len() * 4;
+                buffer.resize(size, 0);
+            }
+            _ => return None,
+        }
+    }
+}
+
+/// A text of an entry.
+///
+/// # Safety
+///
+/// `text` is null or points to a terminated text that lives while this call runs.
+pub(super) unsafe fn text(text: *const c_char) -> Option<Vec<u8>> {
+    if text.is_null() {
+        return None;
+    }
+    // SAFETY: the caller says so.
+    Some(unsafe { CStr::from_ptr(text) }.to_bytes().to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Answers only into a buffer of at least `needed` bytes, and after some interruptions.
+    fn answer(needed: usize) -> (Option<Vec<u8>>, usize) {
+        let calls = std::cell::Cell::new(0);
+        let name = look_up(
+            |entry: *mut *mut c_char, buffer, size, found| {
+                calls.set(calls.get() + 1);
+                if calls.get() < 3 {
+                    return libc::EINTR;
+                }
+                if size < needed {
+                    return libc::ERANGE;
+                }
+                // SAFETY: `look_up`'s pointers are valid, its buffer is zeroed and not empty.
+                unsafe {
+                    buffer.write(b'x' as c_char);
+                    entry.write(buffer);
+                    found.write(entry);
+                }
+                0
+            },
+            // SAFETY: it points to the buffer above, which ends in zeroes.
+            |&name| unsafe { text(name) },
+        );
+        (name, calls.get())
+    }
+
+    #[test]
+    fn the_buffer_grows_up_to_a_bound() {
+        assert_eq!(answer(1), (Some(b"x".to_vec()), 3));
+        assert_eq!(answer(5_000), (Some(b"x".to_vec()), 5));
+        assert_eq!(answer(LARGEST_BUFFER), (Some(b"x".to_vec()), 8));
+        assert_eq!(answer(LARGEST_BUFFER + 1), (None, 8));
+    }
+
+    #[test]
+    fn other_errors_are_no_entry() {
+        let read = |_: &libc::passwd| Some(());
+        assert_eq!(look_up(|_, _, _, _| libc::EIO, read), None);
+    }
+}
