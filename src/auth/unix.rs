@@ -121,7 +121,7 @@ impl UnixAuthorizer {
                 "home {} of user {name:?} is not available: {error}",
                 home.display()
             );
-            AuthFailed::new("Home directory not available.")
+            AuthFailed::unavailable("Home directory not available.")
         })?;
         let default = match name {
             ANONYMOUS => Perm::READ_ONLY,
@@ -170,7 +170,7 @@ impl Authorizer for UnixAuthorizer {
     fn authenticate(&self, credentials: &Credentials) -> Result<Account, AuthFailed> {
         let name = &*credentials.username;
         if name == ANONYMOUS {
-            let not_allowed = || AuthFailed::new("Anonymous access not allowed.");
+            let not_allowed = || AuthFailed::unavailable("Anonymous access not allowed.");
             let system_name = self
                 .settings
                 .anonymous_user

@@ -119,14 +119,24 @@ fn wrong_usage_is_status_2_and_one_line() {
 }
 
 #[test]
-fn what_is_to_come_is_said_so() {
-    for args in [
-        &["--concurrency", "multi-thread"][..],
-        &["--concurrency", "multi-proc"],
-        &["--concurrency", "pre-fork"],
+fn models_and_numbers_of_workers_that_cannot_be_are_told() {
+    for (args, what) in [
+        (&["--concurrency", "fork"][..], "multi-thread"),
+        (
+            &["--concurrency", "multi-proc", "--workers", "2"],
+            "pre-fork",
+        ),
+        (
+            &["--concurrency", "pre-fork", "--workers", "0"],
+            "1 to 1024",
+        ),
+        (
+            &["--concurrency", "pre-fork", "--workers", "9999"],
+            "1 to 1024",
+        ),
     ] {
         let said = failure(args, 2);
-        assert!(said.contains("this version"), "{said}");
+        assert!(said.contains(what), "{said}");
     }
 }
 
