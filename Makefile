@@ -4,7 +4,7 @@ CARGO ?= cargo
 ARGS  ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test test-poll lint doc demo bench clients
+.PHONY: help build run test test-poll test-workers lint doc demo bench clients
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -22,6 +22,14 @@ test-poll: export RUSTFLAGS := $(RUSTFLAGS) --cfg mio_unsupported_force_poll_pol
 test-poll: export CARGO_TARGET_DIR := target/poll
 test-poll: clients-if-possible ## run all tests on the poll(2) backend
 	$(CARGO) test --workspace $(ARGS)
+
+# Tests that share memory with callbacks cannot be where those run in other processes.
+test-workers: clients-if-possible ## run the tests over the wire in every other worker model
+	FTPDLIB_TEST_WORKERS=multi-thread $(CARGO) test --test wire --test tls $(ARGS)
+	for model in multi-proc pre-fork; do \
+	    FTPDLIB_TEST_WORKERS=$$model $(CARGO) test --test wire --test tls $(ARGS) -- \
+	        --skip offload:: --skip decisions:: --skip pool:: || exit 1; \
+	done
 
 lint: ## check format, and clippy with warnings as errors
 	$(CARGO) fmt --all --check

@@ -99,7 +99,7 @@ impl Heart {
     fn turns(&mut self, reactor: &mut Reactor, crew: &mut dyn Crew) -> Result<(), Error> {
         loop {
             while let Ok(event) = self.inbox.events.try_recv() {
-                self.event(event, reactor, crew);
+                self.event(event, reactor, crew)?;
             }
             let chores = crew.chores(&self.life)?;
             if reactor.is_stopped() || self.life.is_over(crew.is_empty(), Instant::now) {
@@ -107,16 +107,22 @@ impl Heart {
             }
             let due = [chores, self.life.deadline()].into_iter().flatten().min();
             let wait = due.map(|due| due.saturating_duration_since(Instant::now()));
-            reactor
-                .turn(wait.map(at_least))
-                .map_err(Error::system("go on with the event loop"))?;
+            turn(reactor, wait.map(at_least))?;
         }
     }
 
-    fn event(&mut self, event: Event, reactor: &mut Reactor, crew: &mut dyn Crew) {
+    fn event(
+        &mut self,
+        event: Event,
+        reactor: &mut Reactor,
+        crew: &mut dyn Crew,
+    ) -> Result<(), Error> {
         let order = match event {
             Event::Order(order) => order,
-            Event::Arrival(arrival) => return crew.arrival(arrival),
+            Event::Arrival(arrival) => {
+                crew.arrival(arrival);
+                return Ok(());
+            }
             // Whoever could have said how long the clients may stay is gone.
             Event::Orphaned => Order::Drain,
             Event::Signal(signal) => match crew.signal(signal, &self.life) {
@@ -124,17 +130,19 @@ impl Heart {
                     self.tell(order);
                     order
                 }
-                None => return,
+                None => return Ok(()),
             },
         };
         if !self.life.takes(order, Instant::now()) {
-            return;
+            return Ok(());
         }
         match order {
             Order::Close | Order::Drain | Order::Stop => {
                 self.notifier.stopping();
                 if let Some(front) = self.front.take() {
                     reactor.handle().send(front, Box::new(StopAccepting));
+                    // So that whoever hears of the end finds the socket closed.
+                    turn(reactor, Some(Duration::ZERO))?;
                 }
             }
             Order::Reload => {
@@ -145,6 +153,7 @@ impl Heart {
             Order::Status => {}
         }
         crew.carry_out(order, reactor);
+        Ok(())
     }
 
     /// Reads certificates and users again; sessions that run keep theirs.
@@ -192,6 +201,11 @@ fn reload_users(config: &Config, speaks: bool) {
         Ok(()) => info!(target: TARGET, "users reloaded"),
         Err(error) => log::error!(target: TARGET, "users kept as they were: {error}"),
     }
+}
+
+fn turn(reactor: &mut Reactor, wait: Option<Duration>) -> Result<(), Error> {
+    let turned = reactor.turn(wait);
+    turned.map_err(Error::system("go on with the event loop"))
 }
 
 /// A wait of nothing would turn in vain where clocks have a coarse grain.

@@ -26,10 +26,11 @@ pub(crate) fn take_listener(number: RawFd) -> io::Result<TcpListener> {
     // it, by the flag above.
     let listener = unsafe { TcpListener::from_raw_fd(number) };
     let socket = SockRef::from(&listener);
+    let address = socket.local_addr().ok().and_then(|addr| addr.as_socket());
+    if address.is_none() || !socket.is_listener().unwrap_or(false) {
+        return Err(unusable("it is no TCP socket that listens"));
+    }
     // Not for programs that this one starts.
     socket.set_cloexec(true)?;
-    match (socket.is_listener(), socket.local_addr()?.as_socket()) {
-        (Ok(true), Some(_)) => Ok(listener),
-        _ => Err(unusable("it is no TCP socket that listens")),
-    }
+    Ok(listener)
 }
