@@ -71,6 +71,18 @@ fn sessions(addr: SocketAddr, count: usize) {
     }
 }
 
+/// What a program holds when nothing has changed for a while.
+fn at_rest(pid: u32) -> Holdings {
+    let (mut held, mut same) = (holdings(pid), 0);
+    while same < 100 {
+        std::thread::sleep(Duration::from_millis(2));
+        let now = holdings(pid);
+        same = if now == held { same + 1 } else { 0 };
+        held = now;
+    }
+    held
+}
+
 /// Waits until a program holds no more than it did.
 #[track_caller]
 fn settle(model: &str, pid: u32, before: Holdings) {
@@ -88,9 +100,8 @@ fn thousands_of_sessions_leave_nothing_behind() {
         let home = tempfile::tempdir().unwrap();
         let program = start(model, home.path(), &["--max-cons", "0"]);
         let pid = program.pid();
-        let before = holdings(pid);
         sessions(program.addr(), SESSIONS / 10);
-        settle(model, pid, before);
+        let before = at_rest(pid);
         let warm = memory(pid);
         sessions(program.addr(), SESSIONS);
         settle(model, pid, before);
