@@ -1,0 +1,296 @@
+//! Many clients at once.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Barrier;
+use std::thread::{self, ScopedJoinHandle};
+use std::time::{Duration, Instant};
+
+use crate::client::{Access, Client};
+use crate::content::Content;
+use crate::figures::{Unit, number, size};
+use crate::options::Plan;
+
+use super::transfers::{Retr, Stor};
+use super::{Bench, Done, Kind, Work};
+
+/// Of the file that each client transfers.
+const FILE_SIZE: u64 = 10 << 20;
+const FILE: &str = "ftpbench.many";
+/// What a client reads at once; there are hundreds of them.
+const BUFFER: usize = 128 << 10;
+/// Connections from one address of this machine: its ports would run out.
+const PER_SOURCE: usize = 10_000;
+
+pub(super) const LOGINS: Kind = Kind {
+    name: "many-login",
+    unit: Unit::Each,
+    title: |plan| format!("{} clients connect, log in at once", many(plan)),
+    prepare: |bench| {
+        let clients = Vec::new();
+        Ok(Box::new(Logins { bench, clients }))
+    },
+};
+
+pub(super) const QUITS: Kind = Kind {
+    name: "many-quit",
+    unit: Unit::Each,
+    title: |plan| format!("{} clients QUIT at once", many(plan)),
+    prepare: |bench| {
+        let clients = crowd(bench.access, bench.plan.many)?;
+        Ok(Box::new(Quits { bench, clients }))
+    },
+};
+
+pub(super) const RETRS: Kind = Kind {
+    name: "many-retr",
+    unit: Unit::Bytes,
+    title: |plan| format!("{} x RETR of {} at once", many(plan), size(FILE_SIZE)),
+    prepare: |bench| Ok(Box::new(Transfers::new(bench, "RETR")?)),
+};
+
+pub(super) const STORS: Kind = Kind {
+    name: "many-stor",
+    unit: Unit::Bytes,
+    title: |plan| format!("{} x STOR of {} at once", many(plan), size(FILE_SIZE)),
+    prepare: |bench| Ok(Box::new(Transfers::new(bench, "STOR")?)),
+};
+
+pub(super) const IDLE_RETR: Kind = Kind {
+    name: "idle-retr",
+    unit: Unit::Bytes,
+    title: |plan| format!("RETR, {}, {} idle clients", size(plan.size), many(plan)),
+    prepare: |bench| {
+        let clients = crowd(bench.access, bench.plan.many)?;
+        let work = Retr::new(bench)?;
+        Ok(Box::new(Beside { clients, work }))
+    },
+};
+
+pub(super) const IDLE_STOR: Kind = Kind {
+    name: "idle-stor",
+    unit: Unit::Bytes,
+    title: |plan| format!("STOR, {}, {} idle clients", size(plan.size), many(plan)),
+    prepare: |bench| {
+        let clients = crowd(bench.access, bench.plan.many)?;
+        let work = Stor::new(bench)?;
+        Ok(Box::new(Beside { clients, work }))
+    },
+};
+
+fn many(plan: &Plan) -> String {
+    number(plan.many as f64)
+}
+
+/// So many clients, logged in one after the other.
+pub(crate) fn crowd(access: &Access, count: u64) -> io::Result<Vec<Client>> {
+    let loopback = matches!(access.address.ip(), IpAddr::V4(ip) if ip.is_loopback());
+    let source = |number: usize| {
+        let group = u8::try_from(number / PER_SOURCE).ok().filter(|_| loopback && count as usize > PER_SOURCE)?;
+        Some(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2 + group)))
+    };
+    (0..count as usize)
+        .map(|number| access.login_from(source(number)))
+        .collect()
+}
+
+/// Sends them all away at once.
+fn disperse(clients: &mut Vec<Client>) -> io::Result<()> {
+    clients.iter_mut().try_for_each(|client| client.send("QUIT"))?;
+    clients
+        .iter_mut()
+        .try_for_each(|client| client.await_reply("QUIT", 221))?;
+    clients.clear();
+    Ok(())
+}
+
+/// What a client's thread found, with the panic of one that had such.
+pub(super) fn joined<T>(thread: ScopedJoinHandle<'_, io::Result<T>>) -> io::Result<T> {
+    thread
+        .join()
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// All connect, then all say USER, then all say PASS.
+struct Logins<'a> {
+    bench: Bench<'a>,
+    clients: Vec<Client>,
+}
+
+impl Work for Logins<'_> {
+    fn run(&mut self) -> io::Result<Done> {
+        let (access, count) = (self.bench.access, self.bench.plan.many);
+        if access.tls.is_some() {
+            // A handshake is more than one step; here they come one by one.
+            self.clients = crowd(access, count)?;
+        } else {
+            self.clients = (0..count)
+                .map(|_| access.connect(None))
+                .collect::<io::Result<_>>()?;
+            for client in &mut self.clients {
+                client.await_reply("connecting", 220)?;
+                client.send(&format!("USER {}", access.user))?;
+            }
+            let mut asked = Vec::new();
+            for client in &mut self.clients {
+                if client.reply()?.code != 230 {
+                    client.send(&format!("PASS {}", access.password))?;
+                    asked.push(client);
+                }
+            }
+            asked
+                .into_iter()
+                .try_for_each(|client| client.await_reply("PASS", 230))?;
+        }
+        Ok(Done::of(count))
+    }
+
+    fn restore(&mut self) -> io::Result<()> {
+        disperse(&mut self.clients)
+    }
+}
+
+struct Quits<'a> {
+    bench: Bench<'a>,
+    clients: Vec<Client>,
+}
+
+impl Work for Quits<'_> {
+    fn run(&mut self) -> io::Result<Done> {
+        let count = self.clients.len() as u64;
+        disperse(&mut self.clients)?;
+        Ok(Done::of(count))
+    }
+
+    fn restore(&mut self) -> io::Result<()> {
+        self.clients = crowd(self.bench.access, self.bench.plan.many)?;
+        Ok(())
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        disperse(&mut self.clients)
+    }
+}
+
+/// Other work beside clients that do nothing.
+struct Beside<W> {
+    clients: Vec<Client>,
+    work: W,
+}
+
+impl<W: Work> Work for Beside<W> {
+    fn run(&mut self) -> io::Result<Done> {
+        self.work.run()
+    }
+
+    fn restore(&mut self) -> io::Result<()> {
+        self.work.restore()
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        self.work.finish()?;
+        // Clients that had been thrown out would have been no burden.
+        disperse(&mut self.clients)
+    }
+}
+
+/// A transfer by each client, all begun together.
+struct Transfers<'a> {
+    verb: &'static str,
+    clients: Vec<Client>,
+    content: &'a Content,
+}
+
+impl<'a> Transfers<'a> {
+    fn new(bench: Bench<'a>, verb: &'static str) -> io::Result<Transfers<'a>> {
+        let mut clients = Vec::new();
+        for _ in 0..bench.plan.many {
+            clients.push(bench.access.enter()?);
+        }
+        if let Some(client) = clients.first_mut().filter(|_| verb == "RETR") {
+            client.store(&format!("STOR {FILE}"), FILE_SIZE, bench.content)?;
+        }
+        Ok(Transfers {
+            verb,
+            clients,
+            content: bench.content,
+        })
+    }
+
+    /// The command of a client; all download the same file.
+    fn command(verb: &str, number: usize) -> String {
+        match verb {
+            "RETR" => format!("RETR {FILE}"),
+            _ => format!("{verb} {FILE}.{number}"),
+        }
+    }
+}
+
+impl Work for Transfers<'_> {
+    fn run(&mut self) -> io::Result<Done> {
+        let start = Barrier::new(self.clients.len() + 1);
+        let (start, verb, content) = (&start, self.verb, self.content);
+        let ends = thread::scope(|scope| {
+            let threads: Vec<_> = self
+                .clients
+                .iter_mut()
+                .enumerate()
+                .map(|(number, client)| {
+                    scope.spawn(move || {
+                        let command = Transfers::command(verb, number);
+                        let mut buffer = vec![0; BUFFER];
+                        start.wait();
+                        match verb {
+                            "RETR" => client.retrieve(&command, FILE_SIZE, content, &mut buffer)?,
+                            _ => client.store(&command, FILE_SIZE, content)?,
+                        }
+                        Ok(Instant::now())
+                    })
+                })
+                .collect();
+            start.wait();
+            let begun = Instant::now();
+            let ends = threads.into_iter().map(|thread| Ok(joined(thread)? - begun));
+            ends.collect::<io::Result<Vec<Duration>>>()
+        })?;
+        Ok(Done {
+            unevenness: unevenness(&ends),
+            ..Done::of(self.clients.len() as u64 * FILE_SIZE)
+        })
+    }
+
+    fn restore(&mut self) -> io::Result<()> {
+        if self.verb == "STOR" {
+            for (number, client) in self.clients.iter_mut().enumerate() {
+                client.expect(&Transfers::command("DELE", number), 250)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        if let Some(client) = self.clients.first_mut().filter(|_| self.verb == "RETR") {
+            client.expect(&format!("DELE {FILE}"), 250)?;
+        }
+        disperse(&mut self.clients)
+    }
+}
+
+/// How much earlier than the last the first was served, in parts of the last one's time.
+fn unevenness(ends: &[Duration]) -> Option<f64> {
+    let (first, last) = (ends.iter().min()?, ends.iter().max()?);
+    Some(1.0 - first.as_secs_f64() / last.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_that_end_together_are_even() {
+        let ms = Duration::from_millis;
+        assert_eq!(unevenness(&[ms(100), ms(100)]), Some(0.0));
+        assert_eq!(unevenness(&[ms(50), ms(100), ms(80)]), Some(0.5));
+        assert_eq!(unevenness(&[]), None);
+    }
+}
