@@ -55,7 +55,8 @@ bench: build ## measure speed and memory on this machine, in short
 # Files in memory where there is a folder for that: no disk is measured.
 bench-compare: export BENCH_FOLDER ?= $(shell [ -w /dev/shm ] && echo /dev/shm)
 bench-compare: build peers ## measure beside other servers, 20 minutes (quick: ARGS="-q -b retr --tls")
-	@$(OPEN_FILES); taskset -c 1 target/release/ftpbench --compare tests/peers --server-cpu 0 \
+	@$(CARGO) build --release --example bare_loops
+	@$(OPEN_FILES); target/release/ftpbench --compare tests/peers --server-cpu 0 --client-cpu 1 \
 	    --certificate target/peers/cert.pem --key target/peers/key.pem $(ARGS)
 
 .PHONY: bench-compare peers

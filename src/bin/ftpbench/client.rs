@@ -109,7 +109,7 @@ impl Client {
     }
 
     /// What protects the control connection.
-    pub(crate) fn protection(&self) -> Option<(rustls::ProtocolVersion, String)> {
+    pub(crate) fn protection(&self) -> Option<String> {
         self.control.protection()
     }
 

@@ -6,10 +6,9 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
-use crate::contest::{Contender, Outcome, one_line};
-use crate::options::Compare;
+use crate::contest::{Contender, one_line};
+use crate::options::{Compare, Plan};
 use crate::server::{Launch, Server};
 use crate::stream::Tls;
 
@@ -19,7 +18,7 @@ pub(crate) const OURS: &str = "ftpdlib";
 pub(crate) const BARE: &str = "bare-";
 
 /// Open files of a server in rows with some hundred clients, on most systems the usual limit.
-const OPEN_FILES: u64 = 16_384;
+pub(crate) const OPEN_FILES: u64 = 16_384;
 
 /// A server that can be started.
 #[derive(Clone, Debug)]
@@ -82,25 +81,37 @@ impl Peer {
         self.rows.is_empty() || self.rows.iter().any(|name| name == row)
     }
 
+    /// The same under another name and address, for a second one of it.
+    pub(crate) fn rename(&mut self, name: &str, number: u8) {
+        self.name = name.to_owned();
+        self.number = number;
+    }
+
     pub(crate) fn is_bare(&self) -> bool {
         self.name.starts_with(BARE)
     }
 
     /// Starts it. Each server has an address of its own: connections of one that are closed and
     /// not yet forgotten take no port from another.
-    pub(crate) fn start(&self, compare: &Compare, tls: Option<&Tls>, open_files: Option<u64>, patience: Duration) -> io::Result<Contender> {
+    pub(crate) fn start(
+        &self,
+        plan: &Plan,
+        compare: &Compare,
+        tls: Option<&Tls>,
+        open_files: u64,
+    ) -> io::Result<Contender> {
         let net = if tls.is_some() { 2 } else { 1 };
         let identity = compare.certificate.clone().zip(compare.key.clone());
         let launch = Launch {
             command: vec![self.script.clone().into(), "serve".into()],
             address: SocketAddr::from((Ipv4Addr::new(127, 0, net, self.number), 0)),
             identity: identity.filter(|_| tls.is_some()),
-            cpu: compare.cpu,
-            open_files: open_files.unwrap_or(OPEN_FILES),
+            cpu: plan.server_cpu,
+            open_files,
         };
         Ok(Contender {
             name: self.name.clone(),
-            server: Server::start(&launch, tls.cloned(), patience)?,
+            server: Server::start(&launch, tls.cloned(), plan.patience)?,
         })
     }
 }

@@ -19,7 +19,6 @@ impl Contender {
     pub(crate) fn bench<'a>(&'a self, plan: &'a Plan, content: &'a Content) -> Bench<'a> {
         Bench {
             access: &self.server.access,
-            process: self.server.process.as_ref(),
             files: self.server.files.as_deref(),
             plan,
             content,
@@ -52,7 +51,7 @@ pub(crate) fn run(
     contenders: &[&Contender],
     plan: &Plan,
     content: &Content,
-    progress: &mut Progress,
+    progress: &Progress,
 ) -> Outcome {
     let tls = contenders.iter().any(|one| one.server.access.tls.is_some());
     let title = (kind.title)(plan) + if tls { ", TLS" } else { "" };

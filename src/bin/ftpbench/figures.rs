@@ -128,6 +128,15 @@ pub(crate) fn number(value: f64) -> String {
     };
     let text = format!("{value:.decimals$}");
     let (whole, rest) = text.split_at(text.find('.').unwrap_or(text.len()));
+    grouped(whole) + rest
+}
+
+/// A whole number in groups.
+pub(crate) fn count(number: u64) -> String {
+    grouped(&number.to_string())
+}
+
+fn grouped(whole: &str) -> String {
     let mut grouped = String::new();
     for (at, digit) in whole.chars().enumerate() {
         if at > 0 && (whole.len() - at) % 3 == 0 {
@@ -135,7 +144,7 @@ pub(crate) fn number(value: f64) -> String {
         }
         grouped.push(digit);
     }
-    grouped + rest
+    grouped
 }
 
 /// A size as people write it: `256 MiB`, `1 KiB`, `1000 bytes`.
@@ -209,6 +218,11 @@ mod tests {
             shown,
             ["0.33", "9.50", "12.3", "1,000", "1,234", "1,234,568"]
         );
+    }
+
+    #[test]
+    fn counts_have_no_decimals() {
+        assert_eq!([7, 300, 10_000, 1_000_000].map(count), ["7", "300", "10,000", "1,000,000"]);
     }
 
     #[test]

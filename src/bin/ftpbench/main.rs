@@ -10,8 +10,11 @@ mod compare;
 mod content;
 mod contest;
 mod figures;
+mod idle;
+mod measure;
 mod options;
 mod process;
+mod processors;
 mod progress;
 mod reply;
 mod rows;
@@ -23,14 +26,8 @@ use std::env;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use compare::Peer;
-use content::Content;
-use contest::{Contender, Outcome, one_line};
-use options::{Compare, Plan, Request, Target};
-use progress::Progress;
-use rows::ROWS;
-use server::Server;
-use stream::Tls;
+use contest::one_line;
+use options::{Plan, Request};
 
 fn main() -> ExitCode {
     let args: Vec<String> = env::args_os()
@@ -58,52 +55,8 @@ fn main() -> ExitCode {
 
 /// Whether all went well.
 fn measure(plan: &Plan) -> io::Result<bool> {
-    match &plan.target {
-        Target::Compare(compare) => side_by_side(plan, compare),
-        _ => Ok(true),
-    }
-}
-
-fn side_by_side(plan: &Plan, compare: &Compare) -> io::Result<bool> {
-    let (peers, absent) = compare::peers(compare)?;
-    for peer in &peers {
-        show(&format!("{}: {}", peer.name, peer.version))?;
-    }
-    for line in &absent {
-        show(line)?;
-    }
-    show(&format!("\n{}", table::HEAD))?;
-    let tls = Tls::new().map_err(io::Error::other)?;
-    let content = Content::new();
-    let mut outcomes = Vec::new();
-    let mut progress = Progress::new(1);
-    for tls in [None, Some(&tls)] {
-        if plan.tls && tls.is_none() {
-            continue;
-        }
-        let mut contenders: Vec<(&Peer, Contender)> = Vec::new();
-        for peer in &peers {
-            if tls.is_some() && peer.is_bare() {
-                continue;
-            }
-            match peer.start(compare, tls, None, plan.patience) {
-                Ok(contender) => contenders.push((peer, contender)),
-                Err(error) => show(&format!("{} is left out: {error}", peer.name))?,
-            }
-        }
-        for kind in &ROWS {
-            if tls.is_some() && !["stor", "retr", "login"].contains(&kind.name) {
-                continue;
-            }
-            if !plan.has(kind.name) { continue; }
-            let taking_part: Vec<&Contender> = contenders.iter().filter(|(peer, _)| peer.is_for(kind.name)).map(|(_, c)| c).collect();
-            let outcome = contest::run(kind, &taking_part, plan, &content, &mut progress);
-            progress.advance();
-            show(&table::lines(&outcome))?;
-            outcomes.push(outcome);
-        }
-    }
-    Ok(true)
+    let report = measure::measure(plan, &show)?;
+    Ok(report.is_fine())
 }
 
 fn show(line: &str) -> io::Result<()> {

@@ -36,12 +36,17 @@ pub(crate) enum Request {
 pub(crate) struct Plan {
     pub(crate) target: Target,
     pub(crate) tls: bool,
+    /// The processors that a server which is started, and this program, run on.
+    pub(crate) server_cpu: Option<usize>,
+    pub(crate) client_cpu: Option<usize>,
     /// Bytes of the large file.
     pub(crate) size: u64,
     /// Clients at once.
     pub(crate) many: u64,
     /// Idle clients.
     pub(crate) idle: u64,
+    /// The most of them that a comparison lets ours have.
+    pub(crate) most_idle: u64,
     /// Runs of each row; the rest are repetitions within a run.
     pub(crate) runs: u64,
     pub(crate) logins: u64,
@@ -89,8 +94,6 @@ pub(crate) struct Compare {
     pub(crate) scripts: PathBuf,
     /// These only; none means all.
     pub(crate) names: Vec<String>,
-    /// The processor that they run on.
-    pub(crate) cpu: Option<usize>,
     pub(crate) certificate: Option<PathBuf>,
     pub(crate) key: Option<PathBuf>,
 }
@@ -112,14 +115,15 @@ fn options() -> Options {
         ("k", "pid", "its process on this machine, for CPU and memory", "PID"),
         ("t", "timeout", "how long it may say nothing (default: 60)", "SECS"),
         ("s", "size", "of the large file (default: 1G, quick: 256M)", "BYTES[K|M|G]"),
-        ("n", "clients", "clients at once (default: 300)", "N"),
-        ("", "idle", "idle clients (default: 10000)", "N"),
+        ("n", "clients", "clients at once (default: 300, quick: 100)", "N"),
+        ("", "idle", "idle clients (default: 10000, quick: 2000)", "N"),
         ("r", "runs", "runs of each row (default: 5, quick: 3)", "N"),
         ("", "json", "write the results to this file", "FILE"),
         ("", "svg", "write plots to this folder", "DIR"),
         ("", "markdown", "write the results into this file, between its marks", "FILE"),
         ("", "compare", "measure the servers that the scripts of this folder run, side by side", "DIR"),
-        ("", "server-cpu", "with --compare: the processor that they run on", "N"),
+        ("", "server-cpu", "the processor that a started server runs on", "N"),
+        ("", "client-cpu", "the one that ftpbench runs on", "N"),
         ("", "certificate", "with --compare: their certificate, for FTPS", "FILE"),
         ("", "key", "with --compare: its key", "FILE"),
     ] {
@@ -204,16 +208,20 @@ pub(crate) fn parse(args: &[String]) -> Result<Request, String> {
             full
         }
     };
+    let idle = number(&given, "idle", 0..=100_000)?.unwrap_or(full_or(10_000, 2_000));
     let path = |flag| given.opt_str(flag).map(PathBuf::from);
     Ok(Request::Measure(Box::new(Plan {
         target: target(&given)?,
         tls: ["tls", "ssl", "tls-implicit"].iter().any(|flag| given.opt_present(flag)),
+        server_cpu: number(&given, "server-cpu", 0..=4095)?,
+        client_cpu: number(&given, "client-cpu", 0..=4095)?,
         size: match given.opt_str("size") {
             Some(text) => size(&text).ok_or(format!("--size: '{text}' is no size such as 10M"))?,
             None => full_or(1 << 30, 256 << 20),
         },
         many: number(&given, "clients", 1..=10_000)?.unwrap_or(full_or(300, 100)),
-        idle: number(&given, "idle", 0..=1_000_000)?.unwrap_or(10_000),
+        idle,
+        most_idle: full_or(5, 1) * idle,
         runs: number(&given, "runs", 1..=1_000)?.unwrap_or(full_or(5, 3)),
         logins: full_or(1_000, 200),
         noops: full_or(20_000, 5_000),
@@ -239,18 +247,20 @@ fn needing(given: &Matches, other: &str, flags: &[&str]) -> Result<(), String> {
 fn target(given: &Matches) -> Result<Target, String> {
     let of_running = ["port", "user", "password", "directory", "pid", "tls-implicit"];
     needing(given, "host", &of_running)?;
-    let of_compare = ["server", "server-cpu", "certificate", "key", "markdown"];
+    let of_compare = ["server", "certificate", "key", "markdown"];
     needing(given, "compare", &of_compare)?;
+    if given.opt_present("host") {
+        let started = ["server-cpu", "compare"];
+        if let Some(flag) = started.iter().find(|flag| given.opt_present(flag)) {
+            return Err(format!("--{flag} is for servers that are started, --host for one that runs"));
+        }
+    }
     needing(given, "key", &["certificate"])?;
     needing(given, "certificate", &["key"])?;
     if let Some(scripts) = given.opt_str("compare") {
-        if given.opt_present("host") {
-            return Err("--compare starts its servers; --host is for another one".to_owned());
-        }
         return Ok(Target::Compare(Compare {
             scripts: scripts.into(),
             names: given.opt_strs("server"),
-            cpu: number(given, "server-cpu", 0..=4095)?,
             certificate: given.opt_str("certificate").map(PathBuf::from),
             key: given.opt_str("key").map(PathBuf::from),
         }));
@@ -357,11 +367,12 @@ mod tests {
     #[test]
     fn a_comparison_is_asked_for() {
         let plan = plan("--compare d --server a --server b --server-cpu 1 --certificate c --key k");
+        assert_eq!((plan.server_cpu, plan.client_cpu), (Some(1), None));
         let Target::Compare(compare) = plan.target else {
             panic!("no comparison");
         };
         assert_eq!(compare.scripts, PathBuf::from("d"));
-        assert_eq!((compare.names, compare.cpu), (vec!["a".to_owned(), "b".to_owned()], Some(1)));
+        assert_eq!(compare.names, ["a", "b"]);
     }
 
     #[test]
@@ -383,6 +394,10 @@ mod tests {
             ("x", "stray argument 'x'"),
             ("--server a", "--server needs --compare"),
             ("--compare d --key k", "--key needs --certificate"),
+            (
+                "-H h -u u --server-cpu 1",
+                "--server-cpu is for servers that are started, --host for one that runs",
+            ),
             ("--tls-implicit", "--tls-implicit needs --host"),
         ] {
             assert_eq!(parse_line(line).unwrap_err(), message);

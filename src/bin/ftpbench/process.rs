@@ -60,6 +60,15 @@ impl Process {
         self.pid
     }
 
+    /// Whether it has not ended, as far as can be seen.
+    pub(crate) fn is_alive(&self) -> bool {
+        match read(self.pid, "stat") {
+            // One that nobody has waited for yet is still listed.
+            Some(stat) => fields(&stat).is_some_and(|fields| fields.first() != Some(&"Z")),
+            None => !cfg!(target_os = "linux"),
+        }
+    }
+
     /// The CPU time so far.
     pub(crate) fn cpu_time(&self) -> Option<CpuTime> {
         if let Some(file) = &self.usage {

@@ -19,6 +19,9 @@ use crate::stream::Tls;
 /// How long a server may take to start.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Open files of a server that is to have some ten thousands of clients.
+pub(crate) const MANY_FILES: u64 = 130_000;
+
 /// The folder of a started server in which its user may write.
 const FILES: &str = "files";
 
@@ -155,9 +158,6 @@ impl Server {
         })
     }
 
-    pub(crate) fn is_ours(&self) -> bool {
-        self.keeper.is_some()
-    }
 }
 
 impl Drop for Server {
@@ -226,8 +226,9 @@ fn no_server() -> io::Error {
     io::Error::other("the shell started no server")
 }
 
-/// The `ftpdlib` beside this program, as a server to start.
-pub(crate) fn own(identity: Option<(PathBuf, PathBuf)>) -> io::Result<Launch> {
+/// The `ftpdlib` beside this program, as a server to start. With TLS it has a certificate of one day,
+/// which openssl makes.
+pub(crate) fn own(tls: bool, cpu: Option<usize>) -> io::Result<Launch> {
     let program = env::current_exe()?.with_file_name(format!("ftpdlib{}", env::consts::EXE_SUFFIX));
     if !program.is_file() {
         let program = program.display();
@@ -235,15 +236,19 @@ pub(crate) fn own(identity: Option<(PathBuf, PathBuf)>) -> io::Result<Launch> {
         return Err(io::Error::new(io::ErrorKind::NotFound, message));
     }
     // The shell, because the folder is made by then only.
-    let script = r#"RUST_LOG=off exec "$0" -i "$BENCH_ADDRESS" -p "$BENCH_PORT" -d "$BENCH_HOME" -w \
+    let script = r#"if [ -n "$BENCH_CERT" ]; then
+        cd "$BENCH_STATE" && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
+            -days 1 -subj /CN=ftpbench -keyout "$BENCH_KEY" -out "$BENCH_CERT" || exit
+    fi
+    RUST_LOG=off exec "$0" -i "$BENCH_ADDRESS" -p "$BENCH_PORT" -d "$BENCH_HOME" -w \
         -u "$BENCH_USER" -P "$BENCH_PASSWORD" --max-cons 0 \
         ${BENCH_CERT:+--tls --certfile "$BENCH_CERT" --keyfile "$BENCH_KEY"}"#;
     Ok(Launch {
         command: vec!["sh".into(), "-c".into(), script.into(), program.into()],
         address: (Ipv4Addr::LOCALHOST, 0).into(),
-        identity,
-        cpu: None,
-        open_files: 130_000,
+        identity: tls.then(|| ("cert.pem".into(), "key.pem".into())),
+        cpu,
+        open_files: MANY_FILES,
     })
 }
 
@@ -263,8 +268,8 @@ fn reachable(host: &str, port: u16, patience: Duration) -> io::Result<SocketAddr
 fn await_listening(access: &Access, process: &Process) -> io::Result<()> {
     let deadline = Instant::now() + PATIENCE;
     while let Err(error) = TcpStream::connect_timeout(&access.address, PATIENCE) {
-        let alive = process.cpu_time().is_some_and(|_| Process::find(process.pid()).is_ok());
-        if error.kind() != io::ErrorKind::ConnectionRefused || Instant::now() > deadline || !alive {
+        let refused = error.kind() == io::ErrorKind::ConnectionRefused;
+        if !refused || Instant::now() > deadline || !process.is_alive() {
             let message = format!("the server that was started does not answer: {error}");
             return Err(io::Error::new(error.kind(), message));
         }

@@ -16,7 +16,7 @@ use rustls::crypto::aws_lc_rs::{self as provider, cipher_suite as suites};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
-    ClientConfig, ClientConnection, DigitallySignedStruct, Error, ProtocolVersion, SignatureScheme,
+    ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme,
     StreamOwned,
 };
 use socket2::{Domain, Socket, Type};
@@ -151,10 +151,10 @@ impl Stream {
     }
 
     /// The version and the cipher suite that both sides agreed on.
-    pub(crate) fn protection(&self) -> Option<(ProtocolVersion, String)> {
+    pub(crate) fn protection(&self) -> Option<String> {
         let Stream::Tls(tls) = self else { return None };
-        let suite = tls.conn.negotiated_cipher_suite()?;
-        Some((tls.conn.protocol_version()?, format!("{:?}", suite.suite())))
+        let suite = tls.conn.negotiated_cipher_suite()?.suite();
+        Some(format!("{:?} {suite:?}", tls.conn.protocol_version()?))
     }
 
     fn socket(&self) -> &TcpStream {

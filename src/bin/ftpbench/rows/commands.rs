@@ -6,9 +6,9 @@ use std::path::PathBuf;
 
 use crate::client::{Access, Client, same};
 use crate::content::PIECE;
-use crate::figures::{Unit, number};
+use crate::figures::{Unit, count};
 
-use super::{Bench, Done, Kind, Work};
+use super::{Bench, Done, Kind, Work, repeat};
 
 /// Commands that leave in one segment.
 const PIPELINED: usize = 50;
@@ -19,6 +19,7 @@ const FOLDER: &str = "ftpbench.list";
 pub(super) const LOGIN: Kind = Kind {
     name: "login",
     unit: Unit::Each,
+    by_turns: true,
     title: |_| "connect, login, QUIT".to_owned(),
     prepare: |bench| {
         Ok(Box::new(Logins {
@@ -35,6 +36,7 @@ pub(super) const LOGIN: Kind = Kind {
 pub(super) const NOOP: Kind = Kind {
     name: "noop",
     unit: Unit::Each,
+    by_turns: true,
     title: |_| "NOOP, one by one".to_owned(),
     prepare: |bench| {
         let (client, count) = (bench.access.login()?, bench.plan.noops);
@@ -45,6 +47,7 @@ pub(super) const NOOP: Kind = Kind {
 pub(super) const PIPELINE: Kind = Kind {
     name: "pipeline",
     unit: Unit::Each,
+    by_turns: true,
     title: |_| format!("NOOP, {PIPELINED} in a segment"),
     prepare: |bench| {
         Ok(Box::new(Pipeline {
@@ -58,14 +61,16 @@ pub(super) const PIPELINE: Kind = Kind {
 pub(super) const LIST: Kind = Kind {
     name: "list",
     unit: Unit::Each,
-    title: |_| format!("LIST, {} entries", number(ENTRIES as f64)),
+    by_turns: false,
+    title: |_| format!("LIST, {} entries", count(ENTRIES)),
     prepare: |bench| Ok(Box::new(Listing::new(bench, "LIST")?)),
 };
 
 pub(super) const MLSD: Kind = Kind {
     name: "mlsd",
     unit: Unit::Each,
-    title: |_| format!("MLSD, {} entries", number(ENTRIES as f64)),
+    by_turns: false,
+    title: |_| format!("MLSD, {} entries", count(ENTRIES)),
     prepare: |bench| Ok(Box::new(Listing::new(bench, "MLSD")?)),
 };
 
@@ -77,8 +82,8 @@ struct Logins<'a> {
 
 impl Work for Logins<'_> {
     fn run(&mut self) -> io::Result<Done> {
-        (0..self.count).try_for_each(|_| self.access.login()?.quit())?;
-        Ok(Done::of(self.count))
+        let done = repeat(self.count, || self.access.login()?.quit())?;
+        Ok(Done::of(done))
     }
 }
 
@@ -89,8 +94,8 @@ struct Noops {
 
 impl Work for Noops {
     fn run(&mut self) -> io::Result<Done> {
-        (0..self.count).try_for_each(|_| self.client.expect("NOOP", 200))?;
-        Ok(Done::of(self.count))
+        let done = repeat(self.count, || self.client.expect("NOOP", 200))?;
+        Ok(Done::of(done))
     }
 }
 
@@ -103,13 +108,14 @@ struct Pipeline {
 impl Work for Pipeline {
     fn run(&mut self) -> io::Result<Done> {
         let mut reads = 0;
-        for _ in 0..self.segments {
+        let done = repeat(self.segments, || {
             reads += self.client.pipeline(&self.lines, PIPELINED, 200)?;
-        }
-        let mean = reads as f64 / self.segments as f64;
+            Ok(())
+        })?;
+        let mean = reads as f64 / done as f64;
         Ok(Done {
             note: Some(format!("{PIPELINED} replies in {mean:.2} reads")),
-            ..Done::of(self.segments * PIPELINED as u64)
+            ..Done::of(done * PIPELINED as u64)
         })
     }
 }
@@ -171,11 +177,11 @@ impl Listing {
 
 impl Work for Listing {
     fn run(&mut self) -> io::Result<Done> {
-        for _ in 0..self.count {
+        let done = repeat(self.count, || {
             let lines = self.lines()?;
-            same("listed entries", lines, ENTRIES + self.extra)?;
-        }
-        Ok(Done::of(self.count))
+            same("listed entries", lines, ENTRIES + self.extra)
+        })?;
+        Ok(Done::of(done))
     }
 
     fn finish(&mut self) -> io::Result<()> {

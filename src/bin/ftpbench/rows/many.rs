@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::client::{Access, Client};
 use crate::content::Content;
-use crate::figures::{Unit, number, size};
+use crate::figures::{Unit, count, size};
 use crate::options::Plan;
 
 use super::transfers::{Retr, Stor};
@@ -21,10 +21,13 @@ const FILE: &str = "ftpbench.many";
 const BUFFER: usize = 128 << 10;
 /// Connections from one address of this machine: its ports would run out.
 const PER_SOURCE: usize = 10_000;
+/// Clients of a crowd that log in together.
+const AT_ONCE: u64 = 20;
 
 pub(super) const LOGINS: Kind = Kind {
     name: "many-login",
     unit: Unit::Each,
+    by_turns: true,
     title: |plan| format!("{} clients connect, log in at once", many(plan)),
     prepare: |bench| {
         let clients = Vec::new();
@@ -35,6 +38,7 @@ pub(super) const LOGINS: Kind = Kind {
 pub(super) const QUITS: Kind = Kind {
     name: "many-quit",
     unit: Unit::Each,
+    by_turns: true,
     title: |plan| format!("{} clients QUIT at once", many(plan)),
     prepare: |bench| {
         let clients = crowd(bench.access, bench.plan.many)?;
@@ -45,6 +49,7 @@ pub(super) const QUITS: Kind = Kind {
 pub(super) const RETRS: Kind = Kind {
     name: "many-retr",
     unit: Unit::Bytes,
+    by_turns: false,
     title: |plan| format!("{} x RETR of {} at once", many(plan), size(FILE_SIZE)),
     prepare: |bench| Ok(Box::new(Transfers::new(bench, "RETR")?)),
 };
@@ -52,6 +57,7 @@ pub(super) const RETRS: Kind = Kind {
 pub(super) const STORS: Kind = Kind {
     name: "many-stor",
     unit: Unit::Bytes,
+    by_turns: false,
     title: |plan| format!("{} x STOR of {} at once", many(plan), size(FILE_SIZE)),
     prepare: |bench| Ok(Box::new(Transfers::new(bench, "STOR")?)),
 };
@@ -59,6 +65,7 @@ pub(super) const STORS: Kind = Kind {
 pub(super) const IDLE_RETR: Kind = Kind {
     name: "idle-retr",
     unit: Unit::Bytes,
+    by_turns: false,
     title: |plan| format!("RETR, {}, {} idle clients", size(plan.size), many(plan)),
     prepare: |bench| {
         let clients = crowd(bench.access, bench.plan.many)?;
@@ -70,6 +77,7 @@ pub(super) const IDLE_RETR: Kind = Kind {
 pub(super) const IDLE_STOR: Kind = Kind {
     name: "idle-stor",
     unit: Unit::Bytes,
+    by_turns: false,
     title: |plan| format!("STOR, {}, {} idle clients", size(plan.size), many(plan)),
     prepare: |bench| {
         let clients = crowd(bench.access, bench.plan.many)?;
@@ -79,23 +87,59 @@ pub(super) const IDLE_STOR: Kind = Kind {
 };
 
 fn many(plan: &Plan) -> String {
-    number(plan.many as f64)
+    count(plan.many)
 }
 
-/// So many clients, logged in one after the other.
+/// So many clients, logged in some at a time: a few servers are slow for one alone, and some have
+/// no room for more in their queue.
 pub(crate) fn crowd(access: &Access, count: u64) -> io::Result<Vec<Client>> {
+    let mut clients: Vec<Client> = Vec::new();
+    while (clients.len() as u64) < count {
+        let left = count - clients.len() as u64;
+        let source = source(access, clients.len(), count);
+        clients.extend(at_once(access, left.min(AT_ONCE), source)?);
+    }
+    Ok(clients)
+}
+
+/// The address that a client comes from: one has not enough ports for all.
+fn source(access: &Access, number: usize, count: u64) -> Option<IpAddr> {
     let loopback = matches!(access.address.ip(), IpAddr::V4(ip) if ip.is_loopback());
-    let source = |number: usize| {
-        let group = u8::try_from(number / PER_SOURCE).ok().filter(|_| loopback && count as usize > PER_SOURCE)?;
-        Some(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2 + group)))
-    };
-    (0..count as usize)
-        .map(|number| access.login_from(source(number)))
-        .collect()
+    if !loopback || count <= PER_SOURCE as u64 {
+        return None;
+    }
+    let group = u8::try_from(number / PER_SOURCE).ok()?.checked_add(2)?;
+    Some(IpAddr::V4(Ipv4Addr::new(127, 0, 0, group)))
+}
+
+/// Clients that all connect, then all say USER, then all say PASS.
+fn at_once(access: &Access, count: u64, source: Option<IpAddr>) -> io::Result<Vec<Client>> {
+    if access.tls.is_some() {
+        // A handshake is more than one step; here they come one by one.
+        return (0..count).map(|_| access.login_from(source)).collect();
+    }
+    let mut clients: Vec<Client> = (0..count)
+        .map(|_| access.connect(source))
+        .collect::<io::Result<_>>()?;
+    for client in &mut clients {
+        client.await_reply("connecting", 220)?;
+        client.send(&format!("USER {}", access.user))?;
+    }
+    let mut asked = Vec::new();
+    for client in &mut clients {
+        if client.reply()?.code != 230 {
+            client.send(&format!("PASS {}", access.password))?;
+            asked.push(client);
+        }
+    }
+    asked
+        .into_iter()
+        .try_for_each(|client| client.await_reply("PASS", 230))?;
+    Ok(clients)
 }
 
 /// Sends them all away at once.
-fn disperse(clients: &mut Vec<Client>) -> io::Result<()> {
+pub(crate) fn disperse(clients: &mut Vec<Client>) -> io::Result<()> {
     clients.iter_mut().try_for_each(|client| client.send("QUIT"))?;
     clients
         .iter_mut()
@@ -111,7 +155,6 @@ pub(super) fn joined<T>(thread: ScopedJoinHandle<'_, io::Result<T>>) -> io::Resu
         .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-/// All connect, then all say USER, then all say PASS.
 struct Logins<'a> {
     bench: Bench<'a>,
     clients: Vec<Client>,
@@ -120,28 +163,7 @@ struct Logins<'a> {
 impl Work for Logins<'_> {
     fn run(&mut self) -> io::Result<Done> {
         let (access, count) = (self.bench.access, self.bench.plan.many);
-        if access.tls.is_some() {
-            // A handshake is more than one step; here they come one by one.
-            self.clients = crowd(access, count)?;
-        } else {
-            self.clients = (0..count)
-                .map(|_| access.connect(None))
-                .collect::<io::Result<_>>()?;
-            for client in &mut self.clients {
-                client.await_reply("connecting", 220)?;
-                client.send(&format!("USER {}", access.user))?;
-            }
-            let mut asked = Vec::new();
-            for client in &mut self.clients {
-                if client.reply()?.code != 230 {
-                    client.send(&format!("PASS {}", access.password))?;
-                    asked.push(client);
-                }
-            }
-            asked
-                .into_iter()
-                .try_for_each(|client| client.await_reply("PASS", 230))?;
-        }
+        self.clients = at_once(access, count, None)?;
         Ok(Done::of(count))
     }
 

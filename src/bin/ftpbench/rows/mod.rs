@@ -2,7 +2,7 @@
 //! came of it and clears up.
 
 mod commands;
-mod many;
+pub(crate) mod many;
 mod transfers;
 
 use std::io;
@@ -17,12 +17,13 @@ use crate::process::Process;
 
 /// How long a server may still be busy with a run that is over for the client.
 const AFTERWARDS: Duration = Duration::from_millis(500);
+/// How long a run may be that can be cut short.
+const LONGEST: Duration = Duration::from_millis(1500);
 
 /// All that a row needs.
 #[derive(Clone, Copy)]
 pub(crate) struct Bench<'a> {
     pub(crate) access: &'a Access,
-    pub(crate) process: Option<&'a Process>,
     /// Where the served files are, on this machine.
     pub(crate) files: Option<&'a std::path::Path>,
     pub(crate) plan: &'a Plan,
@@ -34,6 +35,10 @@ pub(crate) struct Kind {
     /// For `-b`.
     pub(crate) name: &'static str,
     pub(crate) unit: Unit,
+    /// Whether each step waits for the other side: then client and server share a processor where
+    /// one was chosen. Two would measure how long a sleeping processor takes to wake up, which
+    /// in a virtual machine costs several times what a server does.
+    pub(crate) by_turns: bool,
     /// How the row is called in a table.
     pub(crate) title: fn(&Plan) -> String,
     pub(crate) prepare: for<'a> fn(Bench<'a>) -> io::Result<Box<dyn Work + 'a>>,
@@ -94,10 +99,22 @@ pub(crate) const ROWS: [Kind; 15] = [
     many::QUITS,
 ];
 
-/// The row of this name.
-pub(crate) fn row(name: &str) -> Option<&'static Kind> {
-    static KINDS: [Kind; 15] = ROWS;
-    KINDS.iter().find(|kind| kind.name == name)
+/// The rows that are measured over TLS too, in a comparison.
+pub(crate) const TLS_ROWS: [Kind; 3] = [transfers::STOR, transfers::RETR, commands::LOGIN];
+
+/// The rows that are measured beside idle clients, of which nothing should be noticed.
+pub(crate) const IDLE_ROWS: [Kind; 2] = [transfers::RETR, commands::NOOP];
+
+/// Does something as often as asked, but begins nothing more when a run has lasted long enough: some
+/// servers wait a tenth of a second at each login. Tells how often it was done.
+fn repeat(times: u64, mut step: impl FnMut() -> io::Result<()>) -> io::Result<u64> {
+    let start = Instant::now();
+    let mut done = 0;
+    while done < times && (done == 0 || start.elapsed() < LONGEST) {
+        step()?;
+        done += 1;
+    }
+    Ok(done)
 }
 
 /// Measures one run, and restores.

@@ -8,7 +8,8 @@ use crate::client::Client;
 use crate::content::{Content, PIECE};
 use crate::figures::{Unit, size};
 
-use super::{Bench, Done, Kind, Work};
+use super::many::joined;
+use super::{Bench, Done, Kind, Work, repeat};
 
 const FILE: &str = "ftpbench.data";
 const SMALL_FILE: u64 = 1 << 10;
@@ -18,6 +19,7 @@ const SMALL_CLIENTS: u64 = 16;
 pub(super) const RETR: Kind = Kind {
     name: "retr",
     unit: Unit::Bytes,
+    by_turns: false,
     title: |plan| format!("RETR, {} file", size(plan.size)),
     prepare: |bench| Ok(Box::new(Retr::new(bench)?)),
 };
@@ -25,6 +27,7 @@ pub(super) const RETR: Kind = Kind {
 pub(super) const STOR: Kind = Kind {
     name: "stor",
     unit: Unit::Bytes,
+    by_turns: false,
     title: |plan| format!("STOR, {} file", size(plan.size)),
     prepare: |bench| Ok(Box::new(Stor::new(bench)?)),
 };
@@ -32,6 +35,7 @@ pub(super) const STOR: Kind = Kind {
 pub(super) const SMALL_RETR: Kind = Kind {
     name: "small-retr",
     unit: Unit::Each,
+    by_turns: true,
     title: |_| format!("RETR, {} files, {SMALL_CLIENTS} clients", size(SMALL_FILE)),
     prepare: |bench| Ok(Box::new(Small::new(bench, "RETR")?)),
 };
@@ -39,6 +43,7 @@ pub(super) const SMALL_RETR: Kind = Kind {
 pub(super) const SMALL_STOR: Kind = Kind {
     name: "small-stor",
     unit: Unit::Each,
+    by_turns: true,
     title: |_| format!("STOR, {} files, {SMALL_CLIENTS} clients", size(SMALL_FILE)),
     prepare: |bench| Ok(Box::new(Small::new(bench, "STOR")?)),
 };
@@ -150,7 +155,7 @@ impl Work for Small<'_> {
     fn run(&mut self) -> io::Result<Done> {
         let start = Barrier::new(self.clients.len());
         let (start, verb, each, content) = (&start, self.verb, self.each, self.content);
-        thread::scope(|scope| {
+        let done = thread::scope(|scope| {
             let threads: Vec<_> = (0..)
                 .zip(&mut self.clients)
                 .map(|(number, client)| {
@@ -158,16 +163,16 @@ impl Work for Small<'_> {
                         let command = format!("{verb} {}", small(number));
                         let mut buffer = vec![0; 2 * SMALL_FILE as usize];
                         start.wait();
-                        (0..each).try_for_each(|_| match verb {
+                        repeat(each, || match verb {
                             "RETR" => client.retrieve(&command, SMALL_FILE, content, &mut buffer),
                             _ => client.store(&command, SMALL_FILE, content),
                         })
                     })
                 })
                 .collect();
-            threads.into_iter().try_for_each(super::many::joined)
+            threads.into_iter().map(joined).sum::<io::Result<u64>>()
         })?;
-        Ok(Done::of(self.each * SMALL_CLIENTS))
+        Ok(Done::of(done))
     }
 
     fn finish(&mut self) -> io::Result<()> {
