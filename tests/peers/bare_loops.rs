@@ -19,7 +19,8 @@ const BUFFER: usize = 256 << 10;
 
 fn main() -> io::Result<()> {
     let mode = env::args().nth(1).unwrap_or_default();
-    let variable = |name: &str| env::var(name).map_err(|error| io::Error::other(format!("{name}: {error}")));
+    let variable =
+        |name: &str| env::var(name).map_err(|error| io::Error::other(format!("{name}: {error}")));
     let (address, port) = (variable("BENCH_ADDRESS")?, variable("BENCH_PORT")?);
     let port: u16 = port.parse().map_err(io::Error::other)?;
     let files = PathBuf::from(variable("BENCH_HOME")?).join("files");
@@ -35,7 +36,13 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-fn serve(mut client: TcpStream, data: &TcpListener, mode: &str, files: &Path, buffer: &mut [u8]) -> io::Result<()> {
+fn serve(
+    mut client: TcpStream,
+    data: &TcpListener,
+    mode: &str,
+    files: &Path,
+    buffer: &mut [u8],
+) -> io::Result<()> {
     client.set_nodelay(true)?;
     client.write_all(b"220 .\r\n")?;
     let mut line = [0; 512];

@@ -40,6 +40,12 @@ pub(crate) struct Client {
     epsv: bool,
 }
 
+/// A transfer whose command is sent.
+pub(crate) struct Transfer {
+    command: String,
+    data: Stream,
+}
+
 impl Access {
     /// A client that is logged in.
     pub(crate) fn login(&self) -> io::Result<Client> {
@@ -136,16 +142,24 @@ impl Client {
         Ok(self.reads - before)
     }
 
-    /// Runs a command that sends a file of `size` bytes, and checks each of them.
-    pub(crate) fn retrieve(
+    /// Connects for a transfer and sends its command, whose replies are still to come: [`Self::take`]
+    /// or [`Self::give`] has to follow.
+    pub(crate) fn start(&mut self, command: String) -> io::Result<Transfer> {
+        let data = self.open_data()?;
+        self.send(&command)?;
+        Ok(Transfer { command, data })
+    }
+
+    /// Receives a file of `size` bytes, and checks each of them.
+    pub(crate) fn take(
         &mut self,
-        command: &str,
+        transfer: Transfer,
         size: u64,
         content: &Content,
         buffer: &mut [u8],
     ) -> io::Result<()> {
         let mut bytes = 0;
-        self.receive(command, buffer, |chunk| {
+        self.receive(transfer, buffer, |chunk| {
             content.check(bytes, chunk)?;
             bytes += chunk.len() as u64;
             Ok(())
@@ -153,39 +167,15 @@ impl Client {
         same("bytes of the file", bytes, size)
     }
 
-    /// Runs a command that sends a listing, and counts its lines.
-    pub(crate) fn count_lines(&mut self, command: &str, buffer: &mut [u8]) -> io::Result<u64> {
-        let mut lines = 0;
-        self.receive(command, buffer, |chunk| {
-            lines += chunk.iter().filter(|&&byte| byte == b'\n').count() as u64;
-            Ok(())
-        })?;
-        Ok(lines)
-    }
-
-    fn receive(
+    /// Sends the first `size` bytes of `content`.
+    pub(crate) fn give(
         &mut self,
-        command: &str,
-        buffer: &mut [u8],
-        mut take: impl FnMut(&[u8]) -> io::Result<()>,
+        transfer: Transfer,
+        size: u64,
+        content: &Content,
     ) -> io::Result<()> {
-        let data = self.open_data()?;
-        self.begin(command)?;
-        let mut data = self.protected(data)?;
-        loop {
-            match data.read(buffer)? {
-                0 => break,
-                length => take(&buffer[..length])?,
-            }
-        }
-        data.close();
-        self.finished(command)
-    }
-
-    /// Runs a command that receives the first `size` bytes of `content`.
-    pub(crate) fn store(&mut self, command: &str, size: u64, content: &Content) -> io::Result<()> {
-        let data = self.open_data()?;
-        self.begin(command)?;
+        let Transfer { command, data } = transfer;
+        self.begun(&command)?;
         let mut data = self.protected(data)?;
         let mut sent = 0;
         while sent < size {
@@ -194,7 +184,55 @@ impl Client {
             sent += piece.len() as u64;
         }
         data.end()?;
-        self.finished(command)
+        self.finished(&command)
+    }
+
+    /// Runs a command that sends a file of `size` bytes, and checks each of them.
+    pub(crate) fn retrieve(
+        &mut self,
+        command: &str,
+        size: u64,
+        content: &Content,
+        buffer: &mut [u8],
+    ) -> io::Result<()> {
+        let transfer = self.start(command.to_owned())?;
+        self.take(transfer, size, content, buffer)
+    }
+
+    /// Runs a command that receives the first `size` bytes of `content`.
+    pub(crate) fn store(&mut self, command: &str, size: u64, content: &Content) -> io::Result<()> {
+        let transfer = self.start(command.to_owned())?;
+        self.give(transfer, size, content)
+    }
+
+    /// Runs a command that sends a listing, and counts its lines.
+    pub(crate) fn count_lines(&mut self, command: &str, buffer: &mut [u8]) -> io::Result<u64> {
+        let transfer = self.start(command.to_owned())?;
+        let mut lines = 0;
+        self.receive(transfer, buffer, |chunk| {
+            lines += chunk.iter().filter(|&&byte| byte == b'\n').count() as u64;
+            Ok(())
+        })?;
+        Ok(lines)
+    }
+
+    fn receive(
+        &mut self,
+        transfer: Transfer,
+        buffer: &mut [u8],
+        mut take: impl FnMut(&[u8]) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let Transfer { command, data } = transfer;
+        self.begun(&command)?;
+        let mut data = self.protected(data)?;
+        loop {
+            match data.read(buffer)? {
+                0 => break,
+                length => take(&buffer[..length])?,
+            }
+        }
+        data.close();
+        self.finished(&command)
     }
 
     pub(crate) fn send(&mut self, command: &str) -> io::Result<()> {
@@ -230,9 +268,9 @@ impl Client {
         }
     }
 
-    /// Sends a transfer command and reads its first reply.
-    fn begin(&mut self, command: &str) -> io::Result<()> {
-        match self.command(command)? {
+    /// Reads the first reply of a transfer.
+    fn begun(&mut self, command: &str) -> io::Result<()> {
+        match self.reply()? {
             Reply {
                 code: 125 | 150, ..
             } => Ok(()),
@@ -305,4 +343,114 @@ pub(crate) fn same(what: &str, came: u64, asked: u64) -> io::Result<()> {
         return Ok(());
     }
     Err(io::Error::other(format!("{came} {what} came, not {asked}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use ftpdlib::{DummyAuthorizer, FtpServer, Perm, ServerHandle, Tls as ServerTls};
+    use tempfile::TempDir;
+
+    use super::*;
+
+    const SIZE: u64 = 3_000_001;
+
+    /// A server over a folder, with a certificate that nobody knows.
+    fn served() -> (TempDir, ServerHandle, Access) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut users = DummyAuthorizer::new();
+        users
+            .add_user("bob", "secret", folder.path(), Perm::ALL)
+            .unwrap();
+        let certificate = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let [cert, key] = ["cert.pem", "key.pem"].map(|file| folder.path().join(file));
+        fs::write(&cert, certificate.cert.pem()).unwrap();
+        fs::write(&key, certificate.signing_key.serialize_pem()).unwrap();
+        let server = FtpServer::builder()
+            .authorizer(users)
+            .tls(ServerTls::from_pem_files(&cert, Some(&key)).unwrap())
+            .bind("127.0.0.1:0")
+            .unwrap()
+            .spawn()
+            .unwrap();
+        fs::create_dir(folder.path().join("work")).unwrap();
+        let access = Access {
+            address: server.local_addr(),
+            user: "bob".to_owned(),
+            password: "secret".to_owned(),
+            tls: None,
+            implicit: false,
+            folder: Some("work".to_owned()),
+            patience: Duration::from_secs(60),
+        };
+        (folder, server, access)
+    }
+
+    fn works(access: &Access, folder: &Path) {
+        let content = Content::new();
+        let mut buffer = vec![0; 100_000];
+        let mut client = access.enter().unwrap();
+        client.store("STOR f", SIZE, &content).unwrap();
+        content
+            .check(0, &fs::read(folder.join("work/f")).unwrap())
+            .unwrap();
+        client
+            .retrieve("RETR f", SIZE, &content, &mut buffer)
+            .unwrap();
+        assert_eq!(client.count_lines("NLST", &mut buffer).unwrap(), 1);
+        assert!(client.pipeline("NOOP\r\nNOOP\r\n", 2, 200).unwrap() >= 1);
+        client.quit().unwrap();
+    }
+
+    #[test]
+    fn files_go_to_and_fro() {
+        let (folder, _server, access) = served();
+        works(&access, folder.path());
+        assert!(access.enter().unwrap().protection().is_none());
+    }
+
+    #[test]
+    fn files_go_to_and_fro_by_tls() {
+        let (folder, _server, mut access) = served();
+        access.tls = Some(Tls::new().unwrap());
+        works(&access, folder.path());
+        let protection = access.enter().unwrap().protection();
+        assert_eq!(protection.unwrap(), "TLSv1_3 TLS13_AES_256_GCM_SHA384");
+    }
+
+    #[test]
+    fn what_a_server_does_wrong_is_told() {
+        let (folder, _server, access) = served();
+        let (content, mut buffer) = (Content::new(), vec![0; 1000]);
+        let mut client = access.enter().unwrap();
+        let file = folder.path().join("work/f");
+        client.store("STOR f", 5000, &content).unwrap();
+        let mut told = |size: u64| {
+            let error = client.retrieve("RETR f", size, &content, &mut buffer);
+            error.unwrap_err().to_string()
+        };
+        assert_eq!(told(6000), "5000 bytes of the file came, not 6000");
+        let mut bytes = fs::read(&file).unwrap();
+        bytes[4321] ^= 1;
+        fs::write(&file, bytes).unwrap();
+        assert_eq!(told(5000), "byte 4321 of the file is wrong");
+        let error = access
+            .enter()
+            .unwrap()
+            .expect("RNTO x", 250)
+            .unwrap_err()
+            .to_string();
+        assert!(error.starts_with("RNTO was answered '503"), "{error}");
+        let wrong = Access {
+            password: "wrong".to_owned(),
+            ..access
+        };
+        let error = wrong.login().err().unwrap().to_string();
+        assert!(
+            error.starts_with("PASS was answered '530") && !error.contains("wrong"),
+            "{error}"
+        );
+    }
 }

@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 
 use crate::contest::{Contender, one_line};
 use crate::options::{Compare, Plan};
+use crate::report::Version;
 use crate::server::{Launch, Server};
 use crate::stream::Tls;
 
@@ -47,7 +48,9 @@ pub(crate) fn peers(compare: &Compare) -> io::Result<(Vec<Peer>, Vec<String>)> {
     names.sort_by_key(|name| (name != OURS, name.starts_with(BARE), name.clone()));
     if let Some(unknown) = compare.names.iter().find(|name| !names.contains(name)) {
         let known = names.join(", ");
-        return Err(io::Error::other(format!("--server: '{unknown}' is none of {known}")));
+        return Err(io::Error::other(format!(
+            "--server: '{unknown}' is none of {known}"
+        )));
     }
     if !compare.names.is_empty() {
         names.retain(|name| compare.names.contains(name));
@@ -91,6 +94,15 @@ impl Peer {
         self.name.starts_with(BARE)
     }
 
+    /// For the report.
+    pub(crate) fn described(&self) -> io::Result<Version> {
+        Ok(Version {
+            name: self.name.clone(),
+            version: self.version.clone(),
+            script: fs::read_to_string(&self.script)?,
+        })
+    }
+
     /// Starts it. Each server has an address of its own: connections of one that are closed and
     /// not yet forgotten take no port from another.
     pub(crate) fn start(
@@ -101,7 +113,9 @@ impl Peer {
         open_files: u64,
     ) -> io::Result<Contender> {
         let net = if tls.is_some() { 2 } else { 1 };
-        let identity = compare.certificate.clone().zip(compare.key.clone());
+        // Some servers take whole paths only.
+        let whole = |path: &Option<PathBuf>| path.as_ref().map(fs::canonicalize).transpose();
+        let identity = whole(&compare.certificate)?.zip(whole(&compare.key)?);
         let launch = Launch {
             command: vec![self.script.clone().into(), "serve".into()],
             address: SocketAddr::from((Ipv4Addr::new(127, 0, net, self.number), 0)),
@@ -118,7 +132,10 @@ impl Peer {
 
 /// The one line that a script says to a word, or why it says none.
 fn said(script: &Path, word: &str) -> io::Result<String> {
-    let output = Command::new(script).arg(word).stdin(Stdio::null()).output()?;
+    let output = Command::new(script)
+        .arg(word)
+        .stdin(Stdio::null())
+        .output()?;
     let line = |bytes: &[u8]| {
         let text = String::from_utf8_lossy(bytes);
         text.lines().next().map_or(String::new(), one_line)

@@ -43,7 +43,12 @@ impl Content {
             // Slices are compared quickly; only a wrong one is looked at byte by byte.
             if chunk != right {
                 let same = |(came, right): (&u8, &u8)| came == right;
-                let at = from + chunk.iter().zip(right).take_while(|&pair| same(pair)).count() as u64;
+                let at = from
+                    + chunk
+                        .iter()
+                        .zip(right)
+                        .take_while(|&pair| same(pair))
+                        .count() as u64;
                 return Err(io::Error::other(format!("byte {at} of the file is wrong")));
             }
         }

@@ -63,7 +63,10 @@ pub(crate) fn run(
     let mut works: Vec<Option<Box<dyn Work + '_>>> = Vec::new();
     for (contender, (_, measured)) in contenders.iter().zip(&mut results) {
         progress.show(&row, &contender.name, "prepare");
-        works.push(noted(measured, (kind.prepare)(contender.bench(plan, content))));
+        works.push(noted(
+            measured,
+            (kind.prepare)(contender.bench(plan, content)),
+        ));
     }
     // The first round warms up.
     for round in 0..=plan.runs {
@@ -73,7 +76,11 @@ pub(crate) fn run(
             let Some(work) = works[at].as_mut() else {
                 continue;
             };
-            progress.show(&row, &contender.name, &format!("run {round} of {}", plan.runs));
+            progress.show(
+                &row,
+                &contender.name,
+                &format!("run {round} of {}", plan.runs),
+            );
             let done = sample(contender.server.process.as_ref(), work.as_mut());
             match noted(measured, done) {
                 Some((sample, note)) if round > 0 => {

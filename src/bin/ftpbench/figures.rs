@@ -139,7 +139,7 @@ pub(crate) fn count(number: u64) -> String {
 fn grouped(whole: &str) -> String {
     let mut grouped = String::new();
     for (at, digit) in whole.chars().enumerate() {
-        if at > 0 && (whole.len() - at) % 3 == 0 {
+        if at > 0 && (whole.len() - at).is_multiple_of(3) {
             grouped.push(',');
         }
         grouped.push(digit);
@@ -197,7 +197,10 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_a_dash() {
-        assert_eq!(shown(&measured(&[(10, 1000, None)]), Unit::Each), ["10.0 /s", "-"]);
+        assert_eq!(
+            shown(&measured(&[(10, 1000, None)]), Unit::Each),
+            ["10.0 /s", "-"]
+        );
         assert_eq!(shown(&measured(&[]), Unit::Each), ["-", "-"]);
         let one = measured(&[(10, 1000, Some(0))]);
         assert_eq!(shown(&one, Unit::Each), ["10.0 /s", "0.00 us each"]);
@@ -222,7 +225,10 @@ mod tests {
 
     #[test]
     fn counts_have_no_decimals() {
-        assert_eq!([7, 300, 10_000, 1_000_000].map(count), ["7", "300", "10,000", "1,000,000"]);
+        assert_eq!(
+            [7, 300, 10_000, 1_000_000].map(count),
+            ["7", "300", "10,000", "1,000,000"]
+        );
     }
 
     #[test]

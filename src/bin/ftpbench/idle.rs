@@ -33,12 +33,19 @@ impl Memory {
 
     pub(crate) fn line(&self) -> String {
         let tls = if self.tls { ", TLS" } else { "" };
-        let title = format!("  {}, {} idle clients{tls}", self.server, count(self.clients));
+        let title = format!(
+            "  {}, {} idle clients{tls}",
+            self.server,
+            count(self.clients)
+        );
         match (&self.sizes, self.each()) {
             (Ok((before, after)), Some(each)) => {
                 let mib = |bytes: u64| number(bytes as f64 / f64::from(1 << 20));
                 let (before, after) = (mib(*before), mib(*after));
-                format!("{title:<48} {} bytes each ({before} to {after} MiB)", number(each))
+                format!(
+                    "{title:<48} {} bytes each ({before} to {after} MiB)",
+                    number(each)
+                )
             }
             (Err(error), _) => format!("{title:<48} memory unknown: {error}"),
             _ => format!("{title:<48} unknown"),
@@ -68,8 +75,10 @@ pub(crate) fn hold(contender: &Contender, clients: u64) -> (Memory, Vec<Client>)
     (memory, crowd)
 }
 
-/// The server's memory before and after, and the clients.
-fn fill(server: &Server, clients: u64) -> io::Result<(Option<(u64, u64)>, Vec<Client>)> {
+/// The server's memory before and after, if it is known, and the clients.
+type Held = (Option<(u64, u64)>, Vec<Client>);
+
+fn fill(server: &Server, clients: u64) -> io::Result<Held> {
     disperse(&mut crowd(&server.access, FIRST_CLIENTS)?)?;
     let memory = || server.process.as_ref().and_then(Process::memory);
     let before = memory();
@@ -77,11 +86,23 @@ fn fill(server: &Server, clients: u64) -> io::Result<(Option<(u64, u64)>, Vec<Cl
     Ok((before.zip(memory()), crowd))
 }
 
+/// So many of these clients as this program, and so any server that it starts, may have open.
+pub(crate) fn possible(clients: u64) -> u64 {
+    let own = Process::find(std::process::id()).ok();
+    let limit = own.and_then(|own| own.open_files_limit());
+    limit.map_or(clients, |limit| {
+        clients.min(limit.saturating_sub(OTHER_FILES))
+    })
+}
+
 /// Why there can't be so many clients.
 fn hindrance(server: &Server, clients: u64) -> Option<String> {
     let needed = clients.saturating_add(OTHER_FILES);
     let own = Process::find(std::process::id()).ok();
-    let sides = [("ftpbench", own.as_ref()), ("the server", server.process.as_ref())];
+    let sides = [
+        ("ftpbench", own.as_ref()),
+        ("the server", server.process.as_ref()),
+    ];
     sides.into_iter().find_map(|(side, process)| {
         let limit = process?
             .open_files_limit()

@@ -17,6 +17,7 @@ mod process;
 mod processors;
 mod progress;
 mod reply;
+mod report;
 mod rows;
 mod server;
 mod stream;
@@ -56,6 +57,10 @@ fn main() -> ExitCode {
 /// Whether all went well.
 fn measure(plan: &Plan) -> io::Result<bool> {
     let report = measure::measure(plan, &show)?;
+    let more = report.publish(plan)?;
+    if !more.is_empty() {
+        show(&more)?;
+    }
     Ok(report.is_fine())
 }
 

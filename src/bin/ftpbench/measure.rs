@@ -4,41 +4,20 @@ use std::io;
 
 use crate::compare::{self, BARE, OPEN_FILES, OURS, Peer};
 use crate::content::Content;
-use crate::contest::{self, Contender, Outcome};
-use crate::idle::{self, Memory};
+use crate::contest::{self, Contender};
+use crate::figures::count;
+use crate::idle;
 use crate::options::{Compare, IDLE, Plan, Running, Target};
 use crate::processors;
 use crate::progress::Progress;
+use crate::report::{Machine, Report};
 use crate::rows::{IDLE_ROWS, Kind, ROWS, TLS_ROWS};
 use crate::server::{self, MANY_FILES, Server};
 use crate::stream::Tls;
 use crate::table;
 
-/// All that was measured.
-#[derive(Debug, Default)]
-pub(crate) struct Report {
-    /// Names and versions of the servers.
-    pub(crate) servers: Vec<(String, String)>,
-    /// A line for each server that could not be had.
-    pub(crate) absent: Vec<String>,
-    pub(crate) outcomes: Vec<Outcome>,
-    pub(crate) memories: Vec<Memory>,
-}
-
-impl Report {
-    /// Whether nothing failed; what a server does not have is no failure of a comparison.
-    pub(crate) fn is_fine(&self) -> bool {
-        let own = |outcome: &Outcome| {
-            let mut ours = outcome.results.iter().filter(|(name, _)| name == OURS);
-            ours.all(|(_, measured)| measured.failure.is_none())
-        };
-        self.outcomes.iter().all(own)
-    }
-
-    pub(crate) fn outcome(&self, row: &str) -> Option<&Outcome> {
-        self.outcomes.iter().find(|outcome| outcome.row == row)
-    }
-}
+/// How data is protected in rows that are compared.
+const TLS_WANTED: &str = "TLSv1_3 TLS13_AES_256_GCM_SHA384";
 
 /// What all steps need.
 struct Session<'a> {
@@ -58,7 +37,10 @@ pub(crate) fn measure(plan: &Plan, show: &dyn Fn(&str) -> io::Result<()>) -> io:
         tls: Tls::new().map_err(io::Error::other)?,
         progress: Progress::new(0),
         show,
-        report: Report::default(),
+        report: Report {
+            machine: Machine::this(),
+            ..Report::default()
+        },
     };
     match &plan.target {
         Target::Own => session.one(None)?,
@@ -70,7 +52,12 @@ pub(crate) fn measure(plan: &Plan, show: &dyn Fn(&str) -> io::Result<()>) -> io:
 
 impl Session<'_> {
     /// A row of these servers.
-    fn row(&mut self, kind: &Kind, contenders: &[&Contender], beside: Option<&str>) -> io::Result<()> {
+    fn row(
+        &mut self,
+        kind: &Kind,
+        contenders: &[&Contender],
+        beside: Option<&str>,
+    ) -> io::Result<()> {
         processors::go(self.plan, kind.by_turns)?;
         let (plan, content) = (self.plan, &self.content);
         let mut outcome = contest::run(kind, contenders, plan, content, &self.progress);
@@ -110,7 +97,11 @@ impl Session<'_> {
         let tls = plan.tls.then(|| self.tls.clone());
         let start = || match running {
             Some(running) => Server::running(running, tls.clone(), plan.patience),
-            None => Server::start(&server::own(plan.tls, plan.server_cpu)?, tls.clone(), plan.patience),
+            None => Server::start(
+                &server::own(plan.tls, plan.server_cpu)?,
+                tls.clone(),
+                plan.patience,
+            ),
         };
         let contender = |server| Contender {
             name: if running.is_some() { "server" } else { OURS }.to_owned(),
@@ -149,7 +140,7 @@ impl Session<'_> {
 
     /// The rows beside idle clients.
     fn beside(&mut self, contenders: &[&Contender]) -> io::Result<()> {
-        let beside = format!(", {} idle", crate::figures::count(self.plan.idle));
+        let beside = format!(", {} idle", count(self.plan.idle));
         IDLE_ROWS
             .iter()
             .try_for_each(|kind| self.row(kind, contenders, Some(&beside)))
@@ -163,8 +154,9 @@ impl Session<'_> {
         for line in &absent {
             (self.show)(line)?;
         }
-        let versions = peers.iter().map(|peer| (peer.name.clone(), peer.version.clone()));
-        self.report.servers = versions.collect();
+        for peer in &peers {
+            self.report.servers.push(peer.described()?);
+        }
         self.report.absent = absent;
         (self.show)(&format!("\n{}", table::HEAD))?;
         let plan = self.plan;
@@ -175,8 +167,10 @@ impl Session<'_> {
         static TLS: [Kind; TLS_ROWS.len()] = TLS_ROWS;
         let servers = peers.iter().filter(|peer| !peer.is_bare()).count();
         let ours = peers.iter().filter(|peer| peer.name == OURS).count();
-        let idle = (servers + 2 * ours) * kinds.iter().filter(|&&on| on).count() + IDLE_ROWS.len() * ours;
-        let steps = rows(&CLEAR).count() * usize::from(kinds[0]) + rows(&TLS).count() * usize::from(kinds[1]);
+        let idle =
+            (servers + 2 * ours) * kinds.iter().filter(|&&on| on).count() + IDLE_ROWS.len() * ours;
+        let steps = rows(&CLEAR).count() * usize::from(kinds[0])
+            + rows(&TLS).count() * usize::from(kinds[1]);
         self.progress = Progress::new(steps + if plan.has(IDLE) { idle } else { 0 });
         if !with_tls {
             (self.show)("No FTPS rows: there is no --certificate")?;
@@ -232,6 +226,14 @@ impl Session<'_> {
     ) -> io::Result<()> {
         let wanted = peers.iter().filter(|peer| tls.is_none() || !peer.is_bare());
         let started = self.started(wanted, compare, tls, OPEN_FILES)?;
+        for (peer, contender) in started.iter().filter(|_| tls.is_some()) {
+            let protection = contender.server.access.login()?.protection();
+            if let Some(other) = protection.filter(|protection| protection != TLS_WANTED) {
+                let line = format!("{} offers no TLS 1.3: {other}", peer.name);
+                (self.show)(&line)?;
+                self.report.absent.push(line);
+            }
+        }
         for kind in kinds {
             let taking_part: Vec<&Contender> = started
                 .iter()
@@ -260,9 +262,18 @@ impl Session<'_> {
     /// Thousands of idle clients, and whether others notice them.
     fn ours(&mut self, peer: &Peer, compare: &Compare, tls: Option<&Tls>) -> io::Result<()> {
         let plan = self.plan;
-        for clients in [plan.idle, plan.most_idle] {
+        let most = idle::possible(plan.most_idle);
+        if most < plan.most_idle {
+            let [most, wanted] = [most, plan.most_idle].map(count);
+            let line = format!("{most} clients, not {wanted}: see 'ulimit -n'");
+            (self.show)(&line)?;
+            self.report.absent.push(line);
+        }
+        let mut numbers = vec![plan.idle.min(most), most];
+        numbers.dedup();
+        for clients in numbers {
             for (_, contender) in self.started([peer].into_iter(), compare, tls, MANY_FILES)? {
-                let beside = tls.is_none() && clients == plan.idle;
+                let beside = tls.is_none() && clients <= plan.idle;
                 self.memory(&contender, clients, |session| {
                     if !beside {
                         return Ok(());
@@ -275,7 +286,12 @@ impl Session<'_> {
     }
 
     /// The server with idle clients, taking turns with another of its kind that has none.
-    fn against_none(&mut self, peer: &Peer, filled: &Contender, compare: &Compare) -> io::Result<()> {
+    fn against_none(
+        &mut self,
+        peer: &Peer,
+        filled: &Contender,
+        compare: &Compare,
+    ) -> io::Result<()> {
         let mut peer = peer.clone();
         peer.rename("none idle", 200);
         for (_, none) in self.started([&peer].into_iter(), compare, None, MANY_FILES)? {

@@ -20,7 +20,14 @@ const GROUPS: [(&str, &[&str]); 4] = [
     ("transfer", &["stor", "retr"]),
     (
         "concurrence",
-        &["many-login", "idle-stor", "idle-retr", "many-retr", "many-stor", "many-quit"],
+        &[
+            "many-login",
+            "idle-stor",
+            "idle-retr",
+            "many-retr",
+            "many-stor",
+            "many-quit",
+        ],
     ),
 ];
 
@@ -107,24 +114,79 @@ impl Plan {
 fn options() -> Options {
     let mut options = Options::new();
     for (short, long, what, value) in [
-        ("H", "host", "server to measure (default: starts an ftpdlib of its own)", "HOST"),
+        (
+            "H",
+            "host",
+            "server to measure (default: starts an ftpdlib of its own)",
+            "HOST",
+        ),
         ("P", "port", "its port (default: 21)", "PORT"),
         ("u", "user", "user who may log in there and write", "USER"),
-        ("p", "password", "that user's password (default: empty)", "PASSWORD"),
+        (
+            "p",
+            "password",
+            "that user's password (default: empty)",
+            "PASSWORD",
+        ),
         ("C", "directory", "the folder there to work in", "DIR"),
-        ("k", "pid", "its process on this machine, for CPU and memory", "PID"),
-        ("t", "timeout", "how long it may say nothing (default: 60)", "SECS"),
-        ("s", "size", "of the large file (default: 1G, quick: 256M)", "BYTES[K|M|G]"),
-        ("n", "clients", "clients at once (default: 300, quick: 100)", "N"),
-        ("", "idle", "idle clients (default: 10000, quick: 2000)", "N"),
+        (
+            "k",
+            "pid",
+            "its process on this machine, for CPU and memory",
+            "PID",
+        ),
+        (
+            "t",
+            "timeout",
+            "how long it may say nothing (default: 60)",
+            "SECS",
+        ),
+        (
+            "s",
+            "size",
+            "of the large file (default: 1G, quick: 256M)",
+            "BYTES[K|M|G]",
+        ),
+        (
+            "n",
+            "clients",
+            "clients at once (default: 300, quick: 100)",
+            "N",
+        ),
+        (
+            "",
+            "idle",
+            "idle clients (default: 10000, quick: 2000)",
+            "N",
+        ),
         ("r", "runs", "runs of each row (default: 5, quick: 3)", "N"),
         ("", "json", "write the results to this file", "FILE"),
         ("", "svg", "write plots to this folder", "DIR"),
-        ("", "markdown", "write the results into this file, between its marks", "FILE"),
-        ("", "compare", "measure the servers that the scripts of this folder run, side by side", "DIR"),
-        ("", "server-cpu", "the processor that a started server runs on", "N"),
+        (
+            "",
+            "markdown",
+            "write the results into this file, between its marks",
+            "FILE",
+        ),
+        (
+            "",
+            "compare",
+            "measure the servers that the scripts of this folder run, side by side",
+            "DIR",
+        ),
+        (
+            "",
+            "server-cpu",
+            "the processor that a started server runs on",
+            "N",
+        ),
         ("", "client-cpu", "the one that ftpbench runs on", "N"),
-        ("", "certificate", "with --compare: their certificate, for FTPS", "FILE"),
+        (
+            "",
+            "certificate",
+            "with --compare: their certificate, for FTPS",
+            "FILE",
+        ),
         ("", "key", "with --compare: its key", "FILE"),
     ] {
         options.optopt(short, long, what, value);
@@ -135,7 +197,12 @@ fn options() -> Options {
         .optflag("", "tls-implicit", "FTPS from the first byte on")
         .optflag("q", "quick", "fewer and shorter runs")
         .optmulti("b", "benchmark", "this row only; may be repeated", "ROW")
-        .optmulti("", "server", "with --compare: this server only; may be repeated", "NAME")
+        .optmulti(
+            "",
+            "server",
+            "with --compare: this server only; may be repeated",
+            "NAME",
+        )
         .optflag("h", "help", "print this help");
     options
 }
@@ -212,7 +279,9 @@ pub(crate) fn parse(args: &[String]) -> Result<Request, String> {
     let path = |flag| given.opt_str(flag).map(PathBuf::from);
     Ok(Request::Measure(Box::new(Plan {
         target: target(&given)?,
-        tls: ["tls", "ssl", "tls-implicit"].iter().any(|flag| given.opt_present(flag)),
+        tls: ["tls", "ssl", "tls-implicit"]
+            .iter()
+            .any(|flag| given.opt_present(flag)),
         server_cpu: number(&given, "server-cpu", 0..=4095)?,
         client_cpu: number(&given, "client-cpu", 0..=4095)?,
         size: match given.opt_str("size") {
@@ -245,19 +314,29 @@ fn needing(given: &Matches, other: &str, flags: &[&str]) -> Result<(), String> {
 }
 
 fn target(given: &Matches) -> Result<Target, String> {
-    let of_running = ["port", "user", "password", "directory", "pid", "tls-implicit"];
+    let of_running = [
+        "port",
+        "user",
+        "password",
+        "directory",
+        "pid",
+        "tls-implicit",
+    ];
     needing(given, "host", &of_running)?;
     let of_compare = ["server", "certificate", "key", "markdown"];
     needing(given, "compare", &of_compare)?;
     if given.opt_present("host") {
         let started = ["server-cpu", "compare"];
         if let Some(flag) = started.iter().find(|flag| given.opt_present(flag)) {
-            return Err(format!("--{flag} is for servers that are started, --host for one that runs"));
+            return Err(format!(
+                "--{flag} is for servers that are started, --host for one that runs"
+            ));
         }
     }
     needing(given, "key", &["certificate"])?;
     needing(given, "certificate", &["key"])?;
     if let Some(scripts) = given.opt_str("compare") {
+        needing(given, "certificate", &["tls", "ssl"])?;
         return Ok(Target::Compare(Compare {
             scripts: scripts.into(),
             names: given.opt_strs("server"),
@@ -336,9 +415,14 @@ mod tests {
 
     #[test]
     fn flags_reach_the_plan() {
-        let plan = plan("-q -s 10M -n 30 --idle 9 -b idle -b noop -H ::1 -P 2121 -u bob -p x -k 7 -S -t 9");
+        let plan = plan(
+            "-q -s 10M -n 30 --idle 9 -b idle -b noop -H ::1 -P 2121 -u bob -p x -k 7 -S -t 9",
+        );
         assert!(!plan.has("retr") && plan.has("noop") && plan.has(IDLE) && plan.tls);
-        assert_eq!((plan.size, plan.many, plan.idle, plan.runs), (10 << 20, 30, 9, 3));
+        assert_eq!(
+            (plan.size, plan.many, plan.idle, plan.runs),
+            (10 << 20, 30, 9, 3)
+        );
         assert_eq!(plan.patience.as_secs(), 9);
         let Target::Running(server) = plan.target else {
             panic!("no server");
@@ -348,7 +432,11 @@ mod tests {
             ("::1", 2121, Some(7))
         );
         assert_eq!(
-            (server.user.as_str(), server.password.as_str(), server.implicit),
+            (
+                server.user.as_str(),
+                server.password.as_str(),
+                server.implicit
+            ),
             ("bob", "x", false)
         );
     }
@@ -394,6 +482,7 @@ mod tests {
             ("x", "stray argument 'x'"),
             ("--server a", "--server needs --compare"),
             ("--compare d --key k", "--key needs --certificate"),
+            ("--compare d --tls", "--tls needs --certificate"),
             (
                 "-H h -u u --server-cpu 1",
                 "--server-cpu is for servers that are started, --host for one that runs",

@@ -72,7 +72,9 @@ impl Process {
     /// The CPU time so far.
     pub(crate) fn cpu_time(&self) -> Option<CpuTime> {
         if let Some(file) = &self.usage {
-            return Some(CpuTime::Group(group_usage(&fs::read_to_string(file).ok()?)?));
+            return Some(CpuTime::Group(group_usage(
+                &fs::read_to_string(file).ok()?,
+            )?));
         }
         let tree = self.tree();
         let used: BTreeMap<_, _> = tree
@@ -112,9 +114,13 @@ impl Process {
     pub(crate) fn tree(&self) -> Vec<u32> {
         let mut children: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
         for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-            let pid = entry.file_name().to_str().and_then(|name| name.parse().ok());
+            let pid = entry
+                .file_name()
+                .to_str()
+                .and_then(|name| name.parse().ok());
             let Some(pid) = pid else { continue };
-            if let Some(parent) = read(pid, "stat").and_then(|stat| fields(&stat)?.get(1)?.parse().ok())
+            if let Some(parent) =
+                read(pid, "stat").and_then(|stat| fields(&stat)?.get(1)?.parse().ok())
             {
                 children.entry(parent).or_default().push(pid);
             }
@@ -202,7 +208,10 @@ fn tree_since(now: &BTreeMap<u32, Used>, before: &BTreeMap<u32, Used>) -> Durati
 
 /// The CPU time of a control group: `cpuacct.usage` (nanoseconds), or `cpu.stat` of the newer kind.
 pub(crate) fn group_usage(text: &str) -> Option<Duration> {
-    match text.lines().find_map(|line| line.strip_prefix("usage_usec ")) {
+    match text
+        .lines()
+        .find_map(|line| line.strip_prefix("usage_usec "))
+    {
         Some(micros) => micros.trim().parse().ok().map(Duration::from_micros),
         None => text.trim().parse().ok().map(Duration::from_nanos),
     }
@@ -262,7 +271,10 @@ mod tests {
     fn used(threads: &[(&str, u64)], coarse: u64, ended: u64) -> Used {
         let ms = Duration::from_millis;
         Used {
-            threads: threads.iter().map(|(name, used)| (name.to_string(), ms(*used))).collect(),
+            threads: threads
+                .iter()
+                .map(|(name, used)| (name.to_string(), ms(*used)))
+                .collect(),
             coarse: ms(coarse),
             ended: ms(ended),
         }

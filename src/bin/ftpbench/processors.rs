@@ -26,6 +26,8 @@ pub(crate) fn go(plan: &Plan, by_turns: bool) -> io::Result<()> {
     if status.success() {
         Ok(())
     } else {
-        Err(io::Error::other(format!("taskset cannot go to processor {cpu}")))
+        Err(io::Error::other(format!(
+            "taskset cannot go to processor {cpu}"
+        )))
     }
 }

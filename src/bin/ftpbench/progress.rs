@@ -42,8 +42,15 @@ impl Progress {
 }
 
 fn bar(step: usize, steps: usize) -> String {
-    let done = (step * WIDTH).checked_div(steps).unwrap_or(WIDTH).min(WIDTH);
-    format!("[{}{}] {step}/{steps}", "#".repeat(done), ".".repeat(WIDTH - done))
+    let done = (step * WIDTH)
+        .checked_div(steps)
+        .unwrap_or(WIDTH)
+        .min(WIDTH);
+    format!(
+        "[{}{}] {step}/{steps}",
+        "#".repeat(done),
+        ".".repeat(WIDTH - done)
+    )
 }
 
 #[cfg(test)]

@@ -87,7 +87,11 @@ pub(crate) struct Server {
 
 impl Server {
     /// A server that runs already.
-    pub(crate) fn running(running: &Running, tls: Option<Tls>, patience: Duration) -> io::Result<Server> {
+    pub(crate) fn running(
+        running: &Running,
+        tls: Option<Tls>,
+        patience: Duration,
+    ) -> io::Result<Server> {
         let process = running.pid.map(Process::find).transpose()?;
         let address = reachable(&running.host, running.port, patience)?;
         Ok(Server {
@@ -107,7 +111,11 @@ impl Server {
     }
 
     /// Starts a server.
-    pub(crate) fn start(launch: &Launch, tls: Option<Tls>, patience: Duration) -> io::Result<Server> {
+    pub(crate) fn start(
+        launch: &Launch,
+        tls: Option<Tls>,
+        patience: Duration,
+    ) -> io::Result<Server> {
         let mut address = launch.address;
         if address.port() == 0 {
             // A port must be chosen here: most servers would tell their own choice only in a log.
@@ -147,7 +155,10 @@ impl Server {
         };
         await_listening(&access, &process).map_err(|error| {
             let log = fs::read_to_string(folder.join("log")).unwrap_or_default();
-            let said = log.lines().last().map_or(String::new(), |line| format!("; it said: {line}"));
+            let said = log
+                .lines()
+                .last()
+                .map_or(String::new(), |line| format!("; it said: {line}"));
             io::Error::new(error.kind(), format!("{error}{said}"))
         })?;
         Ok(Server {
@@ -157,7 +168,6 @@ impl Server {
             keeper: Some(keeper),
         })
     }
-
 }
 
 impl Drop for Server {
@@ -173,7 +183,11 @@ fn group_for(address: SocketAddr) -> Option<PathBuf> {
     let name = format!("ftpbench-{}-{address}", std::process::id()).replace([':', '[', ']'], "-");
     let root = Path::new("/sys/fs/cgroup");
     let unified = root.join("cgroup.controllers").exists();
-    let parent = if unified { root.to_owned() } else { root.join("cpuacct") };
+    let parent = if unified {
+        root.to_owned()
+    } else {
+        root.join("cpuacct")
+    };
     parent.is_dir().then(|| parent.join(name))
 }
 

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Barrier;
 use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
@@ -140,7 +139,9 @@ fn at_once(access: &Access, count: u64, source: Option<IpAddr>) -> io::Result<Ve
 
 /// Sends them all away at once.
 pub(crate) fn disperse(clients: &mut Vec<Client>) -> io::Result<()> {
-    clients.iter_mut().try_for_each(|client| client.send("QUIT"))?;
+    clients
+        .iter_mut()
+        .try_for_each(|client| client.send("QUIT"))?;
     clients
         .iter_mut()
         .try_for_each(|client| client.await_reply("QUIT", 221))?;
@@ -250,29 +251,30 @@ impl<'a> Transfers<'a> {
 
 impl Work for Transfers<'_> {
     fn run(&mut self) -> io::Result<Done> {
-        let start = Barrier::new(self.clients.len() + 1);
-        let (start, verb, content) = (&start, self.verb, self.content);
+        let (verb, content) = (self.verb, self.content);
+        let begun = Instant::now();
+        // All commands are sent before anybody takes or gives a byte: else those who ask first
+        // have the server to themselves, and are served before the others have asked.
+        let started = self.clients.iter_mut().enumerate().map(|(number, client)| {
+            let transfer = client.start(Transfers::command(verb, number))?;
+            Ok((client, transfer))
+        });
+        let started = started.collect::<io::Result<Vec<_>>>()?;
         let ends = thread::scope(|scope| {
-            let threads: Vec<_> = self
-                .clients
-                .iter_mut()
-                .enumerate()
-                .map(|(number, client)| {
+            let threads: Vec<_> = started
+                .into_iter()
+                .map(|(client, transfer)| {
                     scope.spawn(move || {
-                        let command = Transfers::command(verb, number);
-                        let mut buffer = vec![0; BUFFER];
-                        start.wait();
-                        match verb {
-                            "RETR" => client.retrieve(&command, FILE_SIZE, content, &mut buffer)?,
-                            _ => client.store(&command, FILE_SIZE, content)?,
+                        if verb == "RETR" {
+                            client.take(transfer, FILE_SIZE, content, &mut vec![0; BUFFER])?;
+                        } else {
+                            client.give(transfer, FILE_SIZE, content)?;
                         }
-                        Ok(Instant::now())
+                        Ok(begun.elapsed())
                     })
                 })
                 .collect();
-            start.wait();
-            let begun = Instant::now();
-            let ends = threads.into_iter().map(|thread| Ok(joined(thread)? - begun));
+            let ends = threads.into_iter().map(joined);
             ends.collect::<io::Result<Vec<Duration>>>()
         })?;
         Ok(Done {

@@ -18,7 +18,7 @@ use crate::process::Process;
 /// How long a server may still be busy with a run that is over for the client.
 const AFTERWARDS: Duration = Duration::from_millis(500);
 /// How long a run may be that can be cut short.
-const LONGEST: Duration = Duration::from_millis(1500);
+const LONGEST: Duration = Duration::from_secs(1);
 
 /// All that a row needs.
 #[derive(Clone, Copy)]
@@ -118,7 +118,10 @@ fn repeat(times: u64, mut step: impl FnMut() -> io::Result<()>) -> io::Result<u6
 }
 
 /// Measures one run, and restores.
-pub(crate) fn sample(process: Option<&Process>, work: &mut dyn Work) -> io::Result<(Sample, Option<String>)> {
+pub(crate) fn sample(
+    process: Option<&Process>,
+    work: &mut dyn Work,
+) -> io::Result<(Sample, Option<String>)> {
     let before = process.and_then(Process::cpu_time);
     let start = Instant::now();
     let done = work.run()?;

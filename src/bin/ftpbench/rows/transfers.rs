@@ -135,7 +135,11 @@ impl<'a> Small<'a> {
         let mut clients = Vec::new();
         for number in 0..SMALL_CLIENTS {
             let mut client = bench.access.enter()?;
-            client.store(&format!("STOR {}", small(number)), SMALL_FILE, bench.content)?;
+            client.store(
+                &format!("STOR {}", small(number)),
+                SMALL_FILE,
+                bench.content,
+            )?;
             clients.push(client);
         }
         Ok(Small {
