@@ -37,6 +37,8 @@ pub(crate) struct Sample {
     pub(crate) wall: Duration,
     /// Of the server, when it is known.
     pub(crate) cpu: Option<Duration>,
+    /// Of this program: where it is nearly all of `wall`, the server was not all that was measured.
+    pub(crate) client: Option<Duration>,
     /// See `rows::Done`.
     pub(crate) unevenness: Option<f64>,
 }
@@ -59,6 +61,11 @@ impl Measured {
     /// CPU seconds of the server for each thing.
     pub(crate) fn cost(&self) -> Figures {
         self.figures(|sample| Some(1.0 / per(sample.amount, sample.cpu?)))
+    }
+
+    /// How busy the client was, in parts of the time.
+    pub(crate) fn client(&self) -> Figures {
+        self.figures(|sample| Some(sample.client?.as_secs_f64() / sample.wall.as_secs_f64()))
     }
 
     pub(crate) fn unevenness(&self) -> Figures {
@@ -166,6 +173,7 @@ mod tests {
             amount,
             wall: Duration::from_millis(wall),
             cpu: cpu.map(Duration::from_millis),
+            client: None,
             unevenness: None,
         });
         Measured {

@@ -229,9 +229,11 @@ impl Session<'_> {
         for (peer, contender) in started.iter().filter(|_| tls.is_some()) {
             let protection = contender.server.access.login()?.protection();
             if let Some(other) = protection.filter(|protection| protection != TLS_WANTED) {
-                let line = format!("{} offers no TLS 1.3: {other}", peer.name);
+                let name = &peer.name;
+                let line = format!("{name} uses {other}: shown, but not the same work");
                 (self.show)(&line)?;
                 self.report.absent.push(line);
+                self.report.other_tls.push(name.clone());
             }
         }
         for kind in kinds {

@@ -84,6 +84,11 @@ impl Process {
         used.contains_key(&self.pid).then_some(CpuTime::Tree(used))
     }
 
+    /// The CPU time so far without that of its children.
+    pub(crate) fn cpu_time_alone(&self) -> Option<CpuTime> {
+        Some(CpuTime::Tree([(self.pid, Used::of(self.pid)?)].into()))
+    }
+
     /// Its memory and its children's in bytes: proportional set size, or where that may not be read
     /// resident set size.
     pub(crate) fn memory(&self) -> Option<u64> {

@@ -54,6 +54,7 @@ mod tests {
             amount: 1000,
             wall: Duration::from_millis(500),
             cpu: Some(Duration::from_millis(cpu)),
+            client: None,
             unevenness: Some(uneven),
         };
         Measured {

@@ -73,6 +73,10 @@ fn result(name: &str, measured: &Measured) -> String {
                 "cpu_seconds",
                 optional(sample.cpu.map(|cpu| cpu.as_secs_f64())),
             ),
+            (
+                "client_cpu_seconds",
+                optional(sample.client.map(|cpu| cpu.as_secs_f64())),
+            ),
             ("unevenness", optional(sample.unevenness)),
         ])
     });
@@ -81,6 +85,7 @@ fn result(name: &str, measured: &Measured) -> String {
         ("server", string(name)),
         ("per_second", median(measured.speed())),
         ("cpu_seconds_each", median(measured.cost())),
+        ("client_busy", median(measured.client())),
         ("unevenness", median(measured.unevenness())),
         ("note", optional_string(measured.note.as_deref())),
         ("failure", optional_string(measured.failure.as_deref())),
@@ -138,7 +143,7 @@ mod tests {
         for part in [
             "\"rows\":[{\"row\":\"stor\"",
             "\"failure\":\"it has <none>\"",
-            "{\"amount\":1073741824,\"seconds\":0.5,\"cpu_seconds\":0.4,\"unevenness\":null}",
+            "{\"amount\":1073741824,\"seconds\":0.5,\"cpu_seconds\":0.4,\"client_cpu_seconds\":0.25,\"unevenness\":null}",
             "\"version\":\"theirs \\\"1\\\"\"",
             "\"clients\":10000,\"before\":1048576",
             "\"holds\":null",

@@ -24,6 +24,8 @@ pub(crate) struct Report {
     pub(crate) servers: Vec<Version>,
     /// A line for each thing that could not be had.
     pub(crate) absent: Vec<String>,
+    /// Servers whose FTPS is of another version than the rest's.
+    pub(crate) other_tls: Vec<String>,
     pub(crate) outcomes: Vec<Outcome>,
     pub(crate) memories: Vec<Memory>,
 }
@@ -117,6 +119,7 @@ pub(crate) fn sample() -> Report {
             amount: 1 << 30,
             wall: Duration::from_millis(wall),
             cpu: Some(Duration::from_millis(cpu)),
+            client: Some(Duration::from_millis(wall / 2)),
             unevenness: None,
         }],
         ..Measured::default()
@@ -136,6 +139,7 @@ pub(crate) fn sample() -> Report {
         servers: ["ftpdlib", "theirs", "other", "bare-splice"]
             .map(server)
             .into(),
+        other_tls: Vec::new(),
         absent: vec!["unftp is left out: not built".to_owned()],
         outcomes: vec![
             Outcome {

@@ -111,7 +111,7 @@ fn source(access: &Access, number: usize, count: u64) -> Option<IpAddr> {
     Some(IpAddr::V4(Ipv4Addr::new(127, 0, 0, group)))
 }
 
-/// Clients that all connect, then all say USER, then all say PASS.
+/// Clients that log in together, step by step.
 fn at_once(access: &Access, count: u64, source: Option<IpAddr>) -> io::Result<Vec<Client>> {
     if access.tls.is_some() {
         // A handshake is more than one step; here they come one by one.
@@ -156,6 +156,7 @@ pub(super) fn joined<T>(thread: ScopedJoinHandle<'_, io::Result<T>>) -> io::Resu
         .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
+/// All connect, then all say USER, then all say PASS.
 struct Logins<'a> {
     bench: Bench<'a>,
     clients: Vec<Client>,
@@ -285,6 +286,10 @@ impl Work for Transfers<'_> {
 
     fn restore(&mut self) -> io::Result<()> {
         if self.verb == "STOR" {
+            if let Some(client) = self.clients.first_mut() {
+                let command = Transfers::command("RETR", 0) + ".0";
+                client.retrieve(&command, FILE_SIZE, self.content, &mut vec![0; BUFFER])?;
+            }
             for (number, client) in self.clients.iter_mut().enumerate() {
                 client.expect(&Transfers::command("DELE", number), 250)?;
             }

@@ -18,7 +18,7 @@ use crate::process::Process;
 /// How long a server may still be busy with a run that is over for the client.
 const AFTERWARDS: Duration = Duration::from_millis(500);
 /// How long a run may be that can be cut short.
-const LONGEST: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_millis(600);
 
 /// All that a row needs.
 #[derive(Clone, Copy)]
@@ -122,16 +122,20 @@ pub(crate) fn sample(
     process: Option<&Process>,
     work: &mut dyn Work,
 ) -> io::Result<(Sample, Option<String>)> {
+    let own = Process::find(std::process::id())?;
     let before = process.and_then(Process::cpu_time);
+    let own_before = own.cpu_time_alone();
     let start = Instant::now();
     let done = work.run()?;
     let wall = start.elapsed();
+    let client = own_before.and_then(|before| Some(own.cpu_time_alone()?.since(&before)));
     let cpu = before.and_then(|before| quiet(process?, &before));
     work.restore()?;
     let sample = Sample {
         amount: done.amount,
         wall,
         cpu,
+        client,
         unevenness: done.unevenness,
     };
     Ok((sample, done.note))
