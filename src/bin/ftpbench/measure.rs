@@ -268,8 +268,10 @@ impl Session<'_> {
         if most < plan.most_idle {
             let [most, wanted] = [most, plan.most_idle].map(count);
             let line = format!("{most} clients, not {wanted}: see 'ulimit -n'");
-            (self.show)(&line)?;
-            self.report.absent.push(line);
+            if !self.report.absent.contains(&line) {
+                (self.show)(&line)?;
+                self.report.absent.push(line);
+            }
         }
         let mut numbers = vec![plan.idle.min(most), most];
         numbers.dedup();

@@ -28,7 +28,7 @@ impl Machine {
             processors: cpuinfo.matches("\nprocessor\t").count()
                 + usize::from(cpuinfo.starts_with("processor\t")),
             memory: format!("{} GiB", (kib + (1 << 19)) >> 20),
-            kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
+            kernel: release(&read("/proc/sys/kernel/osrelease")).to_owned(),
             load: read("/proc/loadavg")
                 .split(' ')
                 .next()
@@ -53,6 +53,11 @@ impl Machine {
     }
 }
 
+/// The kernel's version without what a builder has added to it.
+fn release(text: &str) -> &str {
+    text.trim().split('-').next().unwrap_or_default()
+}
+
 /// The value of `key : value`.
 fn value<'a>(text: &'a str, key: &str) -> &'a str {
     let mut lines = text.lines().filter_map(|line| line.split_once(':'));
@@ -69,6 +74,7 @@ mod tests {
         let text = "processor\t: 0\nmodel name\t: A CPU: fast\n";
         assert_eq!(value(text, "model name"), "A CPU: fast");
         assert_eq!(value(text, "flags"), "");
+        assert_eq!(release("6.18.44-a-b\n"), "6.18.44");
     }
 
     #[cfg(target_os = "linux")]

@@ -92,14 +92,16 @@ fn memory(memories: &[Memory]) -> Vec<Panel> {
 
 fn drawn(title: &str, mut panels: Vec<Panel>) -> String {
     panels.retain(|panel| !panel.bars.is_empty());
-    let most = panels
-        .iter()
-        .map(|panel| panel.bars.len())
-        .max()
-        .unwrap_or(0);
-    let panel_height = TITLE_HEIGHT + most * BAR_HEIGHT;
+    // Panels side by side are of one height.
+    let heights: Vec<usize> = panels
+        .chunks(COLUMNS)
+        .map(|row| {
+            let most = row.iter().map(|panel| panel.bars.len()).max();
+            TITLE_HEIGHT + most.unwrap_or(0) * BAR_HEIGHT
+        })
+        .collect();
     let width = COLUMNS * PANEL_WIDTH + 20;
-    let height = 50 + panels.len().div_ceil(COLUMNS) * panel_height;
+    let height = 50 + heights.iter().sum::<usize>();
     let title = escaped(title);
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" \
@@ -110,7 +112,8 @@ fn drawn(title: &str, mut panels: Vec<Panel>) -> String {
     );
     for (at, panel) in panels.iter().enumerate() {
         let (column, row) = (at % COLUMNS, at / COLUMNS);
-        let (x, y) = (20 + column * PANEL_WIDTH, 50 + row * panel_height);
+        let above: usize = heights[..row].iter().sum();
+        let (x, y) = (20 + column * PANEL_WIDTH, 50 + above);
         svg += &format!(
             "<g transform=\"translate({x} {y})\">\n{}</g>\n",
             bars(panel)
