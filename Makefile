@@ -7,7 +7,7 @@ ARGS  ?=
 .PHONY: help build run test test-poll test-workers lint doc demo bench clients
 
 help: ## list these targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-20s %s\n", $$1, $$2 }'
 
 build: ## build the library and the program, optimised
 	$(CARGO) build --release
@@ -46,8 +46,29 @@ demo: ## build the demos and say how to run them
 	    printf '  cargo run --example %-18s %s\n' $$name "$$(sed -n '1s,^//! ,,p' $$file)"; \
 	done
 
+# More open files than usual, as far as this user may: each idle client is one on both sides.
+OPEN_FILES = ulimit -n 130000 2>/dev/null || ulimit -n "$$(ulimit -H -n)"
+
 bench: build ## measure speed and memory on this machine, in short
-	@ulimit -n "$$(ulimit -H -n)" && $(CARGO) run --release --bin ftpbench -- --quick $(ARGS)
+	@$(OPEN_FILES); $(CARGO) run --release --bin ftpbench -- --quick $(ARGS)
+
+# Files in memory where there is a folder for that: no disk is measured.
+bench-compare: export BENCH_FOLDER ?= $(shell [ -w /dev/shm ] && echo /dev/shm)
+bench-compare: build peers ## measure beside other servers, 20 minutes, into docs/benchmarks.md
+	@$(COMPARE) --json docs/benchmarks.json --svg docs/benchmarks --markdown docs/benchmarks.md $(ARGS)
+
+bench-compare-quick: export BENCH_FOLDER ?= $(shell [ -w /dev/shm ] && echo /dev/shm)
+bench-compare-quick: build peers ## ... in short, to standard output only (ARGS="-b retr --server vsftpd")
+	@$(COMPARE) --quick $(ARGS)
+
+COMPARE = $(OPEN_FILES); target/release/ftpbench --compare tests/peers --server-cpu 0 --client-cpu 1 \
+    --certificate target/peers/cert.pem --key target/peers/key.pem
+
+# What can't be had is said by its script, and left out.
+.PHONY: bench-compare bench-compare-quick peers
+peers:
+	@sh tests/peers/install
+	@$(CARGO) build --release --example bare_loops
 
 clients: ## install the FTP clients that the tests drive (apt-get, as root or by sudo)
 	@sh tests/install-clients

@@ -1,47 +1,122 @@
 //! An FTP client that costs little: what is measured is the server. Blocking sockets, whole
-//! commands in one write, data discarded through one large buffer of the caller's.
+//! commands in one write, data checked and discarded in the caller's one large buffer.
 
-use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-/// How long a server may say nothing before a run is given up.
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::content::Content;
+use crate::reply::{self, Reply};
+use crate::stream::{Stream, Tls, Use};
 
 /// More than any reply has; a server that sends more without ending one is none of FTP.
 const LONGEST_REPLY: usize = 1 << 20;
 
+/// How to get into a server.
+#[derive(Clone)]
+pub(crate) struct Access {
+    pub(crate) address: SocketAddr,
+    pub(crate) user: String,
+    pub(crate) password: String,
+    /// With it, control and data connections are protected.
+    pub(crate) tls: Option<Tls>,
+    /// TLS from the first byte on.
+    pub(crate) implicit: bool,
+    /// The folder to work in, as the server calls it.
+    pub(crate) folder: Option<String>,
+    /// How long the server may say nothing before a run is given up.
+    pub(crate) patience: Duration,
+}
+
 /// A client's control connection.
 pub(crate) struct Client {
-    control: TcpStream,
+    control: Stream,
+    source: Option<IpAddr>,
+    tls: Option<Tls>,
+    patience: Duration,
     /// What came and is not taken yet.
     input: Vec<u8>,
     reads: usize,
     epsv: bool,
 }
 
-/// A complete reply.
-#[derive(Debug, PartialEq)]
-pub(crate) struct Reply {
-    code: u16,
-    text: String,
+/// A transfer whose command is sent.
+pub(crate) struct Transfer {
+    command: String,
+    data: Stream,
 }
 
-impl Client {
-    /// Connects, and logs in unless the server needs no login.
-    pub(crate) fn login(address: SocketAddr, user: &str, password: &str) -> io::Result<Client> {
-        let mut client = Client {
-            control: connect(address)?,
+impl Access {
+    /// A client that is logged in.
+    pub(crate) fn login(&self) -> io::Result<Client> {
+        self.login_from(None)
+    }
+
+    /// A client that is logged in and can transfer files.
+    pub(crate) fn enter(&self) -> io::Result<Client> {
+        let mut client = self.login()?;
+        client.prepare(self)?;
+        Ok(client)
+    }
+
+    /// A client of another address of this machine, logged in.
+    pub(crate) fn login_from(&self, source: Option<IpAddr>) -> io::Result<Client> {
+        let mut client = self.connect(source)?;
+        client.await_reply("connecting", 220)?;
+        let mut client = client.secured(self)?;
+        if client.command(&format!("USER {}", self.user))?.code != 230 {
+            client.expect(&format!("PASS {}", self.password), 230)?;
+        }
+        Ok(client)
+    }
+
+    /// A client that is connected, before the server's greeting is read.
+    pub(crate) fn connect(&self, source: Option<IpAddr>) -> io::Result<Client> {
+        let mut control = Stream::connect(self.address, source, self.patience)?;
+        if let Some(tls) = self.tls.as_ref().filter(|_| self.implicit) {
+            control = control.secured(tls, Use::Control)?;
+        }
+        Ok(Client {
+            control,
+            source,
+            tls: self.tls.clone(),
+            patience: self.patience,
             input: Vec::new(),
             reads: 0,
             epsv: true,
-        };
-        client.await_reply("connecting", 220)?;
-        if client.command(&format!("USER {user}"))?.code != 230 {
-            client.send(&format!("PASS {password}"))?;
-            client.await_reply("PASS", 230)?;
+        })
+    }
+}
+
+impl Client {
+    /// AUTH TLS, unless TLS is not wanted or there already.
+    fn secured(mut self, access: &Access) -> io::Result<Client> {
+        match access.tls.as_ref().filter(|_| !access.implicit) {
+            None => Ok(self),
+            Some(tls) => {
+                self.expect("AUTH TLS", 234)?;
+                let control = self.control.secured(tls, Use::Control)?;
+                Ok(Client { control, ..self })
+            }
         }
-        Ok(client)
+    }
+
+    /// Makes the client fit for binary transfers in its folder.
+    fn prepare(&mut self, access: &Access) -> io::Result<()> {
+        if self.tls.is_some() {
+            self.expect("PBSZ 0", 200)?;
+            self.expect("PROT P", 200)?;
+        }
+        self.expect("TYPE I", 200)?;
+        match &access.folder {
+            Some(folder) => self.expect(&format!("CWD {folder}"), 250),
+            None => Ok(()),
+        }
+    }
+
+    /// What protects the control connection.
+    pub(crate) fn protection(&self) -> Option<String> {
+        self.control.protection()
     }
 
     /// Sends a command that has to be answered by `code`.
@@ -51,7 +126,7 @@ impl Client {
     }
 
     /// Sends a command and gives its reply, whatever that is.
-    fn command(&mut self, command: &str) -> io::Result<Reply> {
+    pub(crate) fn command(&mut self, command: &str) -> io::Result<Reply> {
         self.send(command)?;
         self.reply()
     }
@@ -67,59 +142,106 @@ impl Client {
         Ok(self.reads - before)
     }
 
-    /// Runs a command that sends a file, and throws the file away.
-    pub(crate) fn receive(&mut self, command: &str, buffer: &mut [u8]) -> io::Result<u64> {
+    /// Connects for a transfer and sends its command, whose replies are still to come: [`Self::take`]
+    /// or [`Self::give`] has to follow.
+    pub(crate) fn start(&mut self, command: String) -> io::Result<Transfer> {
+        let data = self.open_data()?;
+        self.send(&command)?;
+        Ok(Transfer { command, data })
+    }
+
+    /// Receives a file of `size` bytes, and checks each of them.
+    pub(crate) fn take(
+        &mut self,
+        transfer: Transfer,
+        size: u64,
+        content: &Content,
+        buffer: &mut [u8],
+    ) -> io::Result<()> {
         let mut bytes = 0;
-        self.receive_with(command, buffer, |chunk| bytes += chunk.len() as u64)?;
-        Ok(bytes)
+        self.receive(transfer, buffer, |chunk| {
+            content.check(bytes, chunk)?;
+            bytes += chunk.len() as u64;
+            Ok(())
+        })?;
+        same("bytes of the file", bytes, size)
+    }
+
+    /// Sends the first `size` bytes of `content`.
+    pub(crate) fn give(
+        &mut self,
+        transfer: Transfer,
+        size: u64,
+        content: &Content,
+    ) -> io::Result<()> {
+        let Transfer { command, data } = transfer;
+        self.begun(&command)?;
+        let mut data = self.protected(data)?;
+        let mut sent = 0;
+        while sent < size {
+            let piece = content.piece(sent, size - sent);
+            data.write_all(piece)?;
+            sent += piece.len() as u64;
+        }
+        data.end()?;
+        self.finished(&command)
+    }
+
+    /// Runs a command that sends a file of `size` bytes, and checks each of them.
+    pub(crate) fn retrieve(
+        &mut self,
+        command: &str,
+        size: u64,
+        content: &Content,
+        buffer: &mut [u8],
+    ) -> io::Result<()> {
+        let transfer = self.start(command.to_owned())?;
+        self.take(transfer, size, content, buffer)
+    }
+
+    /// Runs a command that receives the first `size` bytes of `content`.
+    pub(crate) fn store(&mut self, command: &str, size: u64, content: &Content) -> io::Result<()> {
+        let transfer = self.start(command.to_owned())?;
+        self.give(transfer, size, content)
     }
 
     /// Runs a command that sends a listing, and counts its lines.
-    pub(crate) fn receive_lines(&mut self, command: &str, buffer: &mut [u8]) -> io::Result<u64> {
+    pub(crate) fn count_lines(&mut self, command: &str, buffer: &mut [u8]) -> io::Result<u64> {
+        let transfer = self.start(command.to_owned())?;
         let mut lines = 0;
-        self.receive_with(command, buffer, |chunk| {
+        self.receive(transfer, buffer, |chunk| {
             lines += chunk.iter().filter(|&&byte| byte == b'\n').count() as u64;
+            Ok(())
         })?;
         Ok(lines)
     }
 
-    fn receive_with(
+    fn receive(
         &mut self,
-        command: &str,
+        transfer: Transfer,
         buffer: &mut [u8],
-        mut take: impl FnMut(&[u8]),
+        mut take: impl FnMut(&[u8]) -> io::Result<()>,
     ) -> io::Result<()> {
-        let mut data = self.open_data()?;
-        self.begin(command)?;
+        let Transfer { command, data } = transfer;
+        self.begun(&command)?;
+        let mut data = self.protected(data)?;
         loop {
-            match read(&mut data, buffer)? {
+            match data.read(buffer)? {
                 0 => break,
-                length => take(&buffer[..length]),
+                length => take(&buffer[..length])?,
             }
         }
-        self.end(command, data)
+        data.close();
+        self.finished(&command)
     }
 
-    /// Runs a command that receives `size` bytes, which are repetitions of `buffer`.
-    pub(crate) fn store(&mut self, command: &str, size: u64, buffer: &[u8]) -> io::Result<()> {
-        let mut data = self.open_data()?;
-        self.begin(command)?;
-        let mut left = size;
-        while left > 0 {
-            let chunk = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
-            data.write_all(&buffer[..chunk])?;
-            left -= chunk as u64;
-        }
-        self.end(command, data)
-    }
-
-    fn send(&mut self, command: &str) -> io::Result<()> {
+    pub(crate) fn send(&mut self, command: &str) -> io::Result<()> {
         self.control.write_all(format!("{command}\r\n").as_bytes())
     }
 
     /// A passive data connection. The address of a PASV reply is not used: behind a NAT it is wrong
     /// often enough.
-    fn open_data(&mut self) -> io::Result<TcpStream> {
+    fn open_data(&mut self) -> io::Result<Stream> {
         let mut address = self.control.peer_addr()?;
         let mut reply = None;
         if self.epsv {
@@ -131,17 +253,24 @@ impl Client {
             None => self.command("PASV")?,
         };
         let port = match reply.code {
-            229 => epsv_port(&reply.text),
-            227 => pasv_port(&reply.text),
+            229 => reply::epsv_port(&reply.text),
+            227 => reply::pasv_port(&reply.text),
             _ => None,
         };
         address.set_port(port.ok_or_else(|| unexpected("EPSV or PASV", &reply))?);
-        connect(address)
+        Stream::connect(address, self.source, self.patience)
     }
 
-    /// Sends a transfer command and reads its first reply.
-    fn begin(&mut self, command: &str) -> io::Result<()> {
-        match self.command(command)? {
+    fn protected(&self, data: Stream) -> io::Result<Stream> {
+        match &self.tls {
+            Some(tls) => data.secured(tls, Use::Data),
+            None => Ok(data),
+        }
+    }
+
+    /// Reads the first reply of a transfer.
+    fn begun(&mut self, command: &str) -> io::Result<()> {
+        match self.reply()? {
             Reply {
                 code: 125 | 150, ..
             } => Ok(()),
@@ -149,9 +278,8 @@ impl Client {
         }
     }
 
-    /// Ends a transfer and reads its last reply.
-    fn end(&mut self, command: &str, data: TcpStream) -> io::Result<()> {
-        drop(data);
+    /// Reads the last reply of a transfer.
+    fn finished(&mut self, command: &str) -> io::Result<()> {
         match self.reply()? {
             Reply {
                 code: 226 | 250, ..
@@ -160,17 +288,22 @@ impl Client {
         }
     }
 
-    fn await_reply(&mut self, command: &str, code: u16) -> io::Result<()> {
+    /// Reads the reply to what was sent, which has to be `code`.
+    pub(crate) fn await_reply(&mut self, command: &str, code: u16) -> io::Result<()> {
         match self.reply()? {
             reply if reply.code == code => Ok(()),
             reply => Err(unexpected(command, &reply)),
         }
     }
 
-    fn reply(&mut self) -> io::Result<Reply> {
+    pub(crate) fn reply(&mut self) -> io::Result<Reply> {
         loop {
-            if let Some((reply, length)) = parse(&self.input)? {
+            if let Some((reply, length)) = reply::parse(&self.input)? {
                 self.input.drain(..length);
+                if self.input.is_empty() {
+                    // Idle clients are many, and hold nothing.
+                    self.input = Vec::new();
+                }
                 return Ok(reply);
             }
             self.fill()?;
@@ -179,7 +312,7 @@ impl Client {
 
     fn fill(&mut self) -> io::Result<()> {
         let mut chunk = [0; 4096];
-        let read = read(&mut self.control, &mut chunk)?;
+        let read = self.control.read(&mut chunk)?;
         if read == 0 {
             return Err(io::Error::other("the server closed the connection"));
         }
@@ -190,123 +323,134 @@ impl Client {
         self.reads += 1;
         Ok(())
     }
-}
 
-/// A connection on which nothing can wait for ever.
-pub(crate) fn connect(address: SocketAddr) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-    stream.set_nodelay(true)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    Ok(stream)
-}
-
-fn read(stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
-    loop {
-        match stream.read(buffer) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            // What a time limit of a socket looks like on Unix.
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                let message = format!("nothing came within {} s", PATIENCE.as_secs());
-                return Err(io::Error::new(io::ErrorKind::TimedOut, message));
-            }
-            read => return read,
-        }
+    /// Says QUIT, and goes when it is answered.
+    pub(crate) fn quit(mut self) -> io::Result<()> {
+        self.expect("QUIT", 221)?;
+        self.control.close();
+        Ok(())
     }
 }
 
 fn unexpected(command: &str, reply: &Reply) -> io::Error {
-    io::Error::other(format!("{command} was answered '{}'", reply.text))
+    let verb = command.split(' ').next().unwrap_or_default();
+    io::Error::other(format!("{verb} was answered '{}'", reply.text))
 }
 
-/// The first complete reply (RFC 959 section 4.2) and its length, or nothing when more must come.
-fn parse(input: &[u8]) -> io::Result<Option<(Reply, usize)>> {
-    let (mut end, mut first) = (0, None);
-    for line in input.split_inclusive(|&byte| byte == b'\n') {
-        if line.last() != Some(&b'\n') {
-            break;
-        }
-        end += line.len();
-        let code = code(line);
-        let Some(first) = *first.get_or_insert(code) else {
-            let line = line.escape_ascii();
-            return Err(io::Error::other(format!("'{line}' is no FTP reply")));
-        };
-        if code == Some(first) && line.get(3) != Some(&b'-') {
-            let text = String::from_utf8_lossy(&input[..end]).trim_end().to_owned();
-            return Ok(Some((Reply { code: first, text }, end)));
-        }
+/// A server that is fast because it does less than was asked is no faster.
+pub(crate) fn same(what: &str, came: u64, asked: u64) -> io::Result<()> {
+    if came == asked {
+        return Ok(());
     }
-    Ok(None)
-}
-
-fn code(line: &[u8]) -> Option<u16> {
-    let digits = line
-        .get(..3)
-        .filter(|digits| digits.iter().all(u8::is_ascii_digit))?;
-    std::str::from_utf8(digits).ok()?.parse().ok()
-}
-
-/// `229 Entering extended passive mode (|||6446|).` (RFC 2428)
-fn epsv_port(text: &str) -> Option<u16> {
-    let (_, rest) = text.split_once("(|||")?;
-    rest.split_once('|')?.0.parse().ok()
-}
-
-/// `227 Entering passive mode (127,0,0,1,25,46).`
-fn pasv_port(text: &str) -> Option<u16> {
-    let numbers = text.get(4..)?.trim_matches(|c: char| !c.is_ascii_digit());
-    let mut bytes = numbers.split(',').map(|number| number.parse::<u8>().ok());
-    let high = bytes.nth(4)??;
-    let low = bytes.next()??;
-    bytes
-        .next()
-        .is_none()
-        .then(|| u16::from_be_bytes([high, low]))
+    Err(io::Error::other(format!("{came} {what} came, not {asked}")))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use ftpdlib::{DummyAuthorizer, FtpServer, Perm, ServerHandle, Tls as ServerTls};
+    use tempfile::TempDir;
+
     use super::*;
 
-    fn parsed(input: &str) -> Option<(u16, usize)> {
-        parse(input.as_bytes())
+    const SIZE: u64 = 3_000_001;
+
+    /// A server over a folder, with a certificate that nobody knows.
+    fn served() -> (TempDir, ServerHandle, Access) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut users = DummyAuthorizer::new();
+        users
+            .add_user("bob", "secret", folder.path(), Perm::ALL)
+            .unwrap();
+        let certificate = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let [cert, key] = ["cert.pem", "key.pem"].map(|file| folder.path().join(file));
+        fs::write(&cert, certificate.cert.pem()).unwrap();
+        fs::write(&key, certificate.signing_key.serialize_pem()).unwrap();
+        let server = FtpServer::builder()
+            .authorizer(users)
+            .tls(ServerTls::from_pem_files(&cert, Some(&key)).unwrap())
+            .bind("127.0.0.1:0")
             .unwrap()
-            .map(|(reply, length)| (reply.code, length))
+            .spawn()
+            .unwrap();
+        fs::create_dir(folder.path().join("work")).unwrap();
+        let access = Access {
+            address: server.local_addr(),
+            user: "bob".to_owned(),
+            password: "secret".to_owned(),
+            tls: None,
+            implicit: false,
+            folder: Some("work".to_owned()),
+            patience: Duration::from_secs(60),
+        };
+        (folder, server, access)
+    }
+
+    fn works(access: &Access, folder: &Path) {
+        let content = Content::new();
+        let mut buffer = vec![0; 100_000];
+        let mut client = access.enter().unwrap();
+        client.store("STOR f", SIZE, &content).unwrap();
+        content
+            .check(0, &fs::read(folder.join("work/f")).unwrap())
+            .unwrap();
+        client
+            .retrieve("RETR f", SIZE, &content, &mut buffer)
+            .unwrap();
+        assert_eq!(client.count_lines("NLST", &mut buffer).unwrap(), 1);
+        assert!(client.pipeline("NOOP\r\nNOOP\r\n", 2, 200).unwrap() >= 1);
+        client.quit().unwrap();
     }
 
     #[test]
-    fn a_reply_ends_with_its_last_line() {
-        assert_eq!(parsed(""), None);
-        assert_eq!(parsed("200 fine."), None);
-        assert_eq!(parsed("200 fine.\r\n226 ok\r\n"), Some((200, 11)));
-        assert_eq!(parsed("211-Features:\r\n UTF8\r\n200 no\r\n"), None);
-        let whole = "211-Features:\r\n UTF8\r\n200 no\r\n211-still\r\n211 End.\r\n";
-        assert_eq!(parsed(whole), Some((211, whole.len())));
-        assert_eq!(parsed("230\r\n"), Some((230, 5)));
+    fn files_go_to_and_fro() {
+        let (folder, _server, access) = served();
+        works(&access, folder.path());
+        assert!(access.enter().unwrap().protection().is_none());
     }
 
     #[test]
-    fn another_protocol_is_told() {
-        let error = parse(b"SSH-2.0-x\r\n").unwrap_err();
-        assert_eq!(error.to_string(), "'SSH-2.0-x\\r\\n' is no FTP reply");
-        assert!(parse(b"\r\n").is_err());
-        assert!(parse(b"2\xff0 x\r\n").is_err());
+    fn files_go_to_and_fro_by_tls() {
+        let (folder, _server, mut access) = served();
+        access.tls = Some(Tls::new().unwrap());
+        works(&access, folder.path());
+        let protection = access.enter().unwrap().protection();
+        assert_eq!(protection.unwrap(), "TLSv1_3 TLS13_AES_256_GCM_SHA384");
     }
 
     #[test]
-    fn passive_replies_name_a_port() {
-        assert_eq!(epsv_port("229 Extended (|||6446|)"), Some(6446));
-        assert_eq!(epsv_port("229 Extended (|||66446|)"), None);
-        assert_eq!(pasv_port("227 Passive (127,0,0,1,25,46)."), Some(6446));
-        assert_eq!(pasv_port("227 Passive 127,0,0,1,25,46"), Some(6446));
-        for bad in [
-            "227",
-            "227 (127,0,0,1,25)",
-            "227 (1,2,3,4,5,6,7)",
-            "227 (1,2,3,4,256,1)",
-        ] {
-            assert_eq!(pasv_port(bad), None, "{bad}");
-        }
+    fn what_a_server_does_wrong_is_told() {
+        let (folder, _server, access) = served();
+        let (content, mut buffer) = (Content::new(), vec![0; 1000]);
+        let mut client = access.enter().unwrap();
+        let file = folder.path().join("work/f");
+        client.store("STOR f", 5000, &content).unwrap();
+        let mut told = |size: u64| {
+            let error = client.retrieve("RETR f", size, &content, &mut buffer);
+            error.unwrap_err().to_string()
+        };
+        assert_eq!(told(6000), "5000 bytes of the file came, not 6000");
+        let mut bytes = fs::read(&file).unwrap();
+        bytes[4321] ^= 1;
+        fs::write(&file, bytes).unwrap();
+        assert_eq!(told(5000), "byte 4321 of the file is wrong");
+        let error = access
+            .enter()
+            .unwrap()
+            .expect("RNTO x", 250)
+            .unwrap_err()
+            .to_string();
+        assert!(error.starts_with("RNTO was answered '503"), "{error}");
+        let wrong = Access {
+            password: "wrong".to_owned(),
+            ..access
+        };
+        let error = wrong.login().err().unwrap().to_string();
+        assert!(
+            error.starts_with("PASS was answered '530") && !error.contains("wrong"),
+            "{error}"
+        );
     }
 }

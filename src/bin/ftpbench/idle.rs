@@ -1,83 +1,108 @@
-//! Idle clients: what memory each takes, and what others notice of them.
+//! Idle clients: what memory each takes.
 
 use std::io;
 
 use crate::client::Client;
+use crate::contest::{Contender, one_line};
+use crate::figures::{count, number};
 use crate::process::Process;
-use crate::rows::{Bench, ROWS_AMONG_IDLE, sample};
+use crate::rows::many::{crowd, disperse};
 use crate::server::Server;
-use crate::table::{Row, Unit, number};
 
 /// Files that are open besides the clients' connections, on either side.
 const OTHER_FILES: u64 = 64;
 /// Clients that come and go first: memory that a server takes once is no idle client's.
-const FIRST_CLIENTS: usize = 16;
+const FIRST_CLIENTS: u64 = 40;
 
-/// Opens the clients, measures beside them, and gives each row to `show`.
-pub(crate) fn measure(
-    bench: &Bench<'_>,
-    mut show: impl FnMut(&str) -> io::Result<()>,
-) -> io::Result<()> {
-    let count = bench.plan.clients;
-    let clients_shown = number(count as f64);
-    if let Some(hindrance) = hindrance(bench.server, count) {
-        return show(&format!(
-            "{clients_shown} idle clients: skipped, {hindrance}"
-        ));
-    }
-    for _ in 0..FIRST_CLIENTS {
-        bench.server.login()?.expect("QUIT", 221)?;
-    }
-    let memory = || bench.server.process.and_then(Process::memory);
-    let before = memory();
-    let mut clients: Vec<Client> = Vec::new();
-    let opened = sample(bench.server.process, count, || {
-        for _ in 0..count {
-            clients.push(bench.server.login()?);
-        }
-        Ok(())
-    })?;
-    let note = match before.zip(memory()) {
-        Some((before, after)) => memory_note(before, after, count),
-        None => "memory unknown".to_owned(),
-    };
-    let title = format!("{clients_shown} clients log in, stay");
-    show(
-        &Row {
-            title,
-            unit: Unit::Each,
-            samples: vec![opened],
-            note,
-        }
-        .to_string(),
-    )?;
-
-    let among = format!(", {clients_shown} idle");
-    let beside = Bench {
-        among: &among,
-        ..*bench
-    };
-    for (_, row) in ROWS_AMONG_IDLE {
-        show(&row(&beside)?.to_string())?;
-    }
-    // Clients that had been thrown out would have been no burden.
-    clients
-        .iter_mut()
-        .try_for_each(|client| client.expect("QUIT", 221))
+/// What idle clients took of one server's memory.
+#[derive(Clone, Debug)]
+pub(crate) struct Memory {
+    pub(crate) server: String,
+    pub(crate) tls: bool,
+    pub(crate) clients: u64,
+    /// Proportional set size of all its processes before and after, in bytes.
+    pub(crate) sizes: Result<(u64, u64), String>,
 }
 
-fn memory_note(before: u64, after: u64, count: u64) -> String {
-    let each = after.saturating_sub(before) as f64 / count as f64;
-    let mib = |bytes: u64| number(bytes as f64 / f64::from(1 << 20));
-    let (each, before, after) = (number(each), mib(before), mib(after));
-    format!("{each} bytes of memory each ({before} to {after} MiB)")
+impl Memory {
+    /// Bytes for each client.
+    pub(crate) fn each(&self) -> Option<f64> {
+        let (before, after) = self.sizes.as_ref().ok()?;
+        Some(after.saturating_sub(*before) as f64 / self.clients as f64)
+    }
+
+    pub(crate) fn line(&self) -> String {
+        let tls = if self.tls { ", TLS" } else { "" };
+        let title = format!(
+            "  {}, {} idle clients{tls}",
+            self.server,
+            count(self.clients)
+        );
+        match (&self.sizes, self.each()) {
+            (Ok((before, after)), Some(each)) => {
+                let mib = |bytes: u64| number(bytes as f64 / f64::from(1 << 20));
+                let (before, after) = (mib(*before), mib(*after));
+                format!(
+                    "{title:<48} {} bytes each ({before} to {after} MiB)",
+                    number(each)
+                )
+            }
+            (Err(error), _) => format!("{title:<48} memory unknown: {error}"),
+            _ => format!("{title:<48} unknown"),
+        }
+    }
+}
+
+/// Lets so many clients log in and stay, and measures the server before and after. The server should
+/// have no past: memory that it keeps from other work would hide what idle clients need.
+pub(crate) fn hold(contender: &Contender, clients: u64) -> (Memory, Vec<Client>) {
+    let server = &contender.server;
+    let held = match hindrance(server, clients) {
+        Some(hindrance) => Err(io::Error::other(hindrance)),
+        None => fill(server, clients),
+    };
+    let (sizes, crowd) = match held {
+        Ok((Some(sizes), crowd)) => (Ok(sizes), crowd),
+        Ok((None, crowd)) => (Err("its process is not known".to_owned()), crowd),
+        Err(error) => (Err(one_line(&error.to_string())), Vec::new()),
+    };
+    let memory = Memory {
+        server: contender.name.clone(),
+        tls: server.access.tls.is_some(),
+        clients,
+        sizes,
+    };
+    (memory, crowd)
+}
+
+/// The server's memory before and after, if it is known, and the clients.
+type Held = (Option<(u64, u64)>, Vec<Client>);
+
+fn fill(server: &Server, clients: u64) -> io::Result<Held> {
+    disperse(&mut crowd(&server.access, FIRST_CLIENTS)?)?;
+    let memory = || server.process.as_ref().and_then(Process::memory);
+    let before = memory();
+    let crowd = crowd(&server.access, clients)?;
+    Ok((before.zip(memory()), crowd))
+}
+
+/// So many of these clients as this program, and so any server that it starts, may have open.
+pub(crate) fn possible(clients: u64) -> u64 {
+    let own = Process::find(std::process::id()).ok();
+    let limit = own.and_then(|own| own.open_files_limit());
+    limit.map_or(clients, |limit| {
+        clients.min(limit.saturating_sub(OTHER_FILES))
+    })
 }
 
 /// Why there can't be so many clients.
-fn hindrance(server: &Server, count: u64) -> Option<String> {
-    let needed = count.saturating_add(OTHER_FILES);
+fn hindrance(server: &Server, clients: u64) -> Option<String> {
+    let needed = clients.saturating_add(OTHER_FILES);
     let own = Process::find(std::process::id()).ok();
-    let sides = [("ftpbench", own), ("the server", server.process)];
+    let sides = [
+        ("ftpbench", own.as_ref()),
+        ("the server", server.process.as_ref()),
+    ];
     sides.into_iter().find_map(|(side, process)| {
         let limit = process?
             .open_files_limit()

@@ -2,14 +2,34 @@
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use getopts::{Matches, Options};
 
 use crate::rows::ROWS;
 
-/// The name for `-b` of what is measured beside idle clients.
-const IDLE: &str = "idle";
+/// The name for `-b` of the memory of idle clients and what is measured beside them.
+pub(crate) const IDLE: &str = "idle";
+
+/// Names for `-b` that stand for several rows; the words are pyftpdlib's.
+const GROUPS: [(&str, &[&str]); 4] = [
+    ("download", &["retr"]),
+    ("upload", &["stor"]),
+    ("transfer", &["stor", "retr"]),
+    (
+        "concurrence",
+        &[
+            "many-login",
+            "idle-stor",
+            "idle-retr",
+            "many-retr",
+            "many-stor",
+            "many-quit",
+        ],
+    ),
+];
 
 /// What to do.
 #[derive(Debug)]
@@ -21,12 +41,19 @@ pub(crate) enum Request {
 /// Which server to measure, and how much of it.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    /// One that runs; `None` starts an `ftpdlib`.
-    pub(crate) server: Option<Running>,
+    pub(crate) target: Target,
+    pub(crate) tls: bool,
+    /// The processors that a server which is started, and this program, run on.
+    pub(crate) server_cpu: Option<usize>,
+    pub(crate) client_cpu: Option<usize>,
     /// Bytes of the large file.
     pub(crate) size: u64,
+    /// Clients at once.
+    pub(crate) many: u64,
     /// Idle clients.
-    pub(crate) clients: u64,
+    pub(crate) idle: u64,
+    /// The most of them that a comparison lets ours have.
+    pub(crate) most_idle: u64,
     /// Runs of each row; the rest are repetitions within a run.
     pub(crate) runs: u64,
     pub(crate) logins: u64,
@@ -34,8 +61,23 @@ pub(crate) struct Plan {
     pub(crate) segments: u64,
     pub(crate) files: u64,
     pub(crate) lists: u64,
+    /// How long a server may say nothing.
+    pub(crate) patience: Duration,
+    /// Where results go besides the table.
+    pub(crate) json: Option<PathBuf>,
+    pub(crate) svg: Option<PathBuf>,
+    pub(crate) markdown: Option<PathBuf>,
     /// The rows asked for; none means all.
     names: Vec<String>,
+}
+
+/// What is measured.
+#[derive(Debug)]
+pub(crate) enum Target {
+    /// An `ftpdlib` that is started for it.
+    Own,
+    Running(Running),
+    Compare(Compare),
 }
 
 /// A server that runs already.
@@ -45,57 +87,122 @@ pub(crate) struct Running {
     pub(crate) port: u16,
     pub(crate) user: String,
     pub(crate) password: String,
+    /// The folder to work in.
+    pub(crate) folder: Option<String>,
+    /// TLS without AUTH.
+    pub(crate) implicit: bool,
     pub(crate) pid: Option<u32>,
+}
+
+/// Servers side by side.
+#[derive(Debug)]
+pub(crate) struct Compare {
+    /// The folder of their scripts.
+    pub(crate) scripts: PathBuf,
+    /// These only; none means all.
+    pub(crate) names: Vec<String>,
+    pub(crate) certificate: Option<PathBuf>,
+    pub(crate) key: Option<PathBuf>,
 }
 
 impl Plan {
     pub(crate) fn has(&self, name: &str) -> bool {
         self.names.is_empty() || self.names.iter().any(|asked| asked == name)
     }
-
-    pub(crate) fn has_idle(&self) -> bool {
-        self.clients > 0 && self.has(IDLE)
-    }
 }
 
 fn options() -> Options {
     let mut options = Options::new();
-    options
-        .optopt(
+    for (short, long, what, value) in [
+        (
             "H",
             "host",
             "server to measure (default: starts an ftpdlib of its own)",
             "HOST",
-        )
-        .optopt("P", "port", "its port (default: 21)", "PORT")
-        .optopt("u", "user", "user who may log in there and write", "USER")
-        .optopt(
+        ),
+        ("P", "port", "its port (default: 21)", "PORT"),
+        ("u", "user", "user who may log in there and write", "USER"),
+        (
             "p",
             "password",
             "that user's password (default: empty)",
             "PASSWORD",
-        )
-        .optopt(
+        ),
+        ("C", "directory", "the folder there to work in", "DIR"),
+        (
             "k",
             "pid",
             "its process on this machine, for CPU and memory",
             "PID",
-        )
-        .optflag("q", "quick", "fewer and shorter runs")
-        .optopt(
+        ),
+        (
+            "t",
+            "timeout",
+            "how long it may say nothing (default: 60)",
+            "SECS",
+        ),
+        (
             "s",
             "size",
             "of the large file (default: 1G, quick: 256M)",
             "BYTES[K|M|G]",
-        )
-        .optopt(
+        ),
+        (
             "n",
             "clients",
-            "number of idle clients (default: 10000)",
+            "clients at once (default: 300, quick: 100)",
             "N",
-        )
-        .optopt("r", "runs", "runs of each row (default: 5, quick: 3)", "N")
+        ),
+        (
+            "",
+            "idle",
+            "idle clients (default: 10000, quick: 2000)",
+            "N",
+        ),
+        ("r", "runs", "runs of each row (default: 5, quick: 3)", "N"),
+        ("", "json", "write the results to this file", "FILE"),
+        ("", "svg", "write plots to this folder", "DIR"),
+        (
+            "",
+            "markdown",
+            "write the results into this file, between its marks",
+            "FILE",
+        ),
+        (
+            "",
+            "compare",
+            "measure the servers that the scripts of this folder run, side by side",
+            "DIR",
+        ),
+        (
+            "",
+            "server-cpu",
+            "the processor that a started server runs on",
+            "N",
+        ),
+        ("", "client-cpu", "the one that ftpbench runs on", "N"),
+        (
+            "",
+            "certificate",
+            "with --compare: their certificate, for FTPS",
+            "FILE",
+        ),
+        ("", "key", "with --compare: its key", "FILE"),
+    ] {
+        options.optopt(short, long, what, value);
+    }
+    options
+        .optflag("S", "tls", "FTPS, explicit; control and data connections")
+        .optflag("", "ssl", "the same")
+        .optflag("", "tls-implicit", "FTPS from the first byte on")
+        .optflag("q", "quick", "fewer and shorter runs")
         .optmulti("b", "benchmark", "this row only; may be repeated", "ROW")
+        .optmulti(
+            "",
+            "server",
+            "with --compare: this server only; may be repeated",
+            "NAME",
+        )
         .optflag("h", "help", "print this help");
     options
 }
@@ -109,12 +216,47 @@ pub(crate) fn help() -> String {
         .lines()
         .map(|line| line.trim_end().to_owned() + "\n")
         .collect();
-    let rows = names().join(" ");
-    format!("{usage}\nRows: {rows}\nExit status: 0 fine, 1 something failed, 2 wrong usage.\n")
+    let mut rows = String::from("Rows:");
+    let mut width = rows.len();
+    for name in names() {
+        if width + 1 + name.len() > 80 {
+            rows.push_str("\n     ");
+            width = 5;
+        }
+        rows = rows + " " + name;
+        width += 1 + name.len();
+    }
+    let groups: String = GROUPS
+        .iter()
+        .map(|(group, rows)| format!("  {group}: {}\n", rows.join(" ")))
+        .collect();
+    format!(
+        "{usage}\n{rows}\nor all, or\n{groups}\
+         Exit status: 0 fine, 1 something failed, 2 wrong usage.\n"
+    )
 }
 
 fn names() -> Vec<&'static str> {
-    ROWS.iter().map(|(name, _)| *name).chain([IDLE]).collect()
+    ROWS.iter().map(|kind| kind.name).chain([IDLE]).collect()
+}
+
+/// The rows that the arguments of `-b` name.
+fn asked(given: &Matches) -> Result<Vec<String>, String> {
+    let mut asked = Vec::new();
+    for name in given.opt_strs("benchmark") {
+        let group = GROUPS.iter().find(|(group, _)| *group == name);
+        if let Some((_, rows)) = group {
+            asked.extend(rows.iter().map(|row| (*row).to_owned()));
+        } else if name == "all" {
+            asked.extend(names().into_iter().map(str::to_owned));
+        } else if names().contains(&name.as_str()) {
+            asked.push(name);
+        } else {
+            let known = names().join(", ");
+            return Err(format!("--benchmark: '{name}' is none of {known}"));
+        }
+    }
+    Ok(asked)
 }
 
 /// Reads the arguments that follow the program's name.
@@ -126,14 +268,6 @@ pub(crate) fn parse(args: &[String]) -> Result<Request, String> {
     if let Some(stray) = given.free.first() {
         return Err(format!("stray argument '{stray}'"));
     }
-    let names = given.opt_strs("benchmark");
-    if let Some(unknown) = names
-        .iter()
-        .find(|name| !self::names().contains(&name.as_str()))
-    {
-        let known = self::names().join(", ");
-        return Err(format!("--benchmark: '{unknown}' is none of {known}"));
-    }
     let full_or = |full, quick| {
         if given.opt_present("quick") {
             quick
@@ -141,36 +275,85 @@ pub(crate) fn parse(args: &[String]) -> Result<Request, String> {
             full
         }
     };
+    let idle = number(&given, "idle", 0..=100_000)?.unwrap_or(full_or(10_000, 2_000));
+    let path = |flag| given.opt_str(flag).map(PathBuf::from);
     Ok(Request::Measure(Box::new(Plan {
-        server: running(&given)?,
+        target: target(&given)?,
+        tls: ["tls", "ssl", "tls-implicit"]
+            .iter()
+            .any(|flag| given.opt_present(flag)),
+        server_cpu: number(&given, "server-cpu", 0..=4095)?,
+        client_cpu: number(&given, "client-cpu", 0..=4095)?,
         size: match given.opt_str("size") {
             Some(text) => size(&text).ok_or(format!("--size: '{text}' is no size such as 10M"))?,
             None => full_or(1 << 30, 256 << 20),
         },
-        clients: number(&given, "clients", 0..=1_000_000)?.unwrap_or(10_000),
+        many: number(&given, "clients", 1..=10_000)?.unwrap_or(full_or(300, 100)),
+        idle,
+        most_idle: full_or(5, 1) * idle,
         runs: number(&given, "runs", 1..=1_000)?.unwrap_or(full_or(5, 3)),
-        logins: full_or(2_000, 500),
+        logins: full_or(1_000, 200),
         noops: full_or(20_000, 5_000),
         segments: full_or(2_000, 500),
-        files: full_or(1_000, 500),
+        files: full_or(1_600, 480),
         lists: full_or(10, 3),
-        names,
+        patience: Duration::from_secs(number(&given, "timeout", 1..=3600)?.unwrap_or(60)),
+        json: path("json"),
+        svg: path("svg"),
+        markdown: path("markdown"),
+        names: asked(&given)?,
     })))
 }
 
-fn running(given: &Matches) -> Result<Option<Running>, String> {
+/// A flag that is given although it needs another one that is not.
+fn needing(given: &Matches, other: &str, flags: &[&str]) -> Result<(), String> {
+    match flags.iter().find(|flag| given.opt_present(flag)) {
+        Some(flag) if !given.opt_present(other) => Err(format!("--{flag} needs --{other}")),
+        _ => Ok(()),
+    }
+}
+
+fn target(given: &Matches) -> Result<Target, String> {
+    let of_running = [
+        "port",
+        "user",
+        "password",
+        "directory",
+        "pid",
+        "tls-implicit",
+    ];
+    needing(given, "host", &of_running)?;
+    let of_compare = ["server", "certificate", "key", "markdown"];
+    needing(given, "compare", &of_compare)?;
+    if given.opt_present("host") {
+        let started = ["server-cpu", "compare"];
+        if let Some(flag) = started.iter().find(|flag| given.opt_present(flag)) {
+            return Err(format!(
+                "--{flag} is for servers that are started, --host for one that runs"
+            ));
+        }
+    }
+    needing(given, "key", &["certificate"])?;
+    needing(given, "certificate", &["key"])?;
+    if let Some(scripts) = given.opt_str("compare") {
+        needing(given, "certificate", &["tls", "ssl"])?;
+        return Ok(Target::Compare(Compare {
+            scripts: scripts.into(),
+            names: given.opt_strs("server"),
+            certificate: given.opt_str("certificate").map(PathBuf::from),
+            key: given.opt_str("key").map(PathBuf::from),
+        }));
+    }
     let Some(host) = given.opt_str("host") else {
-        let needing = ["port", "user", "password", "pid"];
-        return match needing.iter().find(|flag| given.opt_present(flag)) {
-            Some(flag) => Err(format!("--{flag} needs --host")),
-            None => Ok(None),
-        };
+        return Ok(Target::Own);
     };
-    Ok(Some(Running {
+    Ok(Target::Running(Running {
         host,
         port: number(given, "port", 1..=u16::MAX)?.unwrap_or(21),
         user: given.opt_str("user").ok_or("--host needs --user")?,
         password: given.opt_str("password").unwrap_or_default(),
+        folder: given.opt_str("directory"),
+        implicit: given.opt_present("tls-implicit"),
         pid: number(given, "pid", 1..=u32::MAX)?,
     }))
 }
@@ -225,25 +408,59 @@ mod tests {
     #[test]
     fn without_flags_all_is_measured() {
         let plan = plan("");
-        assert!(plan.server.is_none() && plan.has("retr") && plan.has_idle());
-        assert_eq!((plan.size, plan.clients, plan.runs), (1 << 30, 10_000, 5));
+        assert!(matches!(plan.target, Target::Own) && plan.has("retr") && plan.has(IDLE));
+        assert_eq!((plan.size, plan.idle, plan.runs), (1 << 30, 10_000, 5));
+        assert!(!plan.tls);
     }
 
     #[test]
     fn flags_reach_the_plan() {
-        let plan = plan("-q -s 10M -n 300 -b idle -b noop -H ::1 -P 2121 -u bob -p x -k 7");
-        assert!(!plan.has("retr") && plan.has("noop") && plan.has_idle());
-        assert_eq!((plan.size, plan.clients, plan.runs), (10 << 20, 300, 3));
-        let server = plan.server.expect("a server");
+        let plan = plan(
+            "-q -s 10M -n 30 --idle 9 -b idle -b noop -H ::1 -P 2121 -u bob -p x -k 7 -S -t 9",
+        );
+        assert!(!plan.has("retr") && plan.has("noop") && plan.has(IDLE) && plan.tls);
+        assert_eq!(
+            (plan.size, plan.many, plan.idle, plan.runs),
+            (10 << 20, 30, 9, 3)
+        );
+        assert_eq!(plan.patience.as_secs(), 9);
+        let Target::Running(server) = plan.target else {
+            panic!("no server");
+        };
         assert_eq!(
             (server.host.as_str(), server.port, server.pid),
             ("::1", 2121, Some(7))
         );
         assert_eq!(
-            (server.user.as_str(), server.password.as_str()),
-            ("bob", "x")
+            (
+                server.user.as_str(),
+                server.password.as_str(),
+                server.implicit
+            ),
+            ("bob", "x", false)
         );
-        assert!(!self::plan("-n 0 -b idle").has_idle());
+    }
+
+    #[test]
+    fn groups_stand_for_their_rows() {
+        let plan = self::plan("-b transfer");
+        assert!(plan.has("stor") && plan.has("retr") && !plan.has("noop"));
+        assert!(self::plan("-b all").has("noop"));
+        let all = names();
+        for (group, rows) in GROUPS {
+            assert!(rows.iter().all(|row| all.contains(row)), "{group}");
+        }
+    }
+
+    #[test]
+    fn a_comparison_is_asked_for() {
+        let plan = plan("--compare d --server a --server b --server-cpu 1 --certificate c --key k");
+        assert_eq!((plan.server_cpu, plan.client_cpu), (Some(1), None));
+        let Target::Compare(compare) = plan.target else {
+            panic!("no comparison");
+        };
+        assert_eq!(compare.scripts, PathBuf::from("d"));
+        assert_eq!(compare.names, ["a", "b"]);
     }
 
     #[test]
@@ -263,12 +480,20 @@ mod tests {
             ),
             ("-s \u{fc}", "--size: '\u{fc}' is no size such as 10M"),
             ("x", "stray argument 'x'"),
+            ("--server a", "--server needs --compare"),
+            ("--compare d --key k", "--key needs --certificate"),
+            ("--compare d --tls", "--tls needs --certificate"),
+            (
+                "-H h -u u --server-cpu 1",
+                "--server-cpu is for servers that are started, --host for one that runs",
+            ),
+            ("--tls-implicit", "--tls-implicit needs --host"),
         ] {
             assert_eq!(parse_line(line).unwrap_err(), message);
         }
         let unknown = parse_line("-b nop").unwrap_err();
         assert!(
-            unknown.starts_with("--benchmark: 'nop' is none of retr, stor,"),
+            unknown.starts_with("--benchmark: 'nop' is none of stor, retr,"),
             "{unknown}"
         );
     }
@@ -277,6 +502,6 @@ mod tests {
     fn help_fits_eighty_columns_and_names_the_rows() {
         let help = help();
         assert!(help.lines().all(|line| line.len() <= 80), "{help}");
-        assert!(help.contains("pipeline small list idle"));
+        assert!(help.contains("pipeline list mlsd") && help.contains("many-quit idle"));
     }
 }

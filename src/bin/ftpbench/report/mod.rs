@@ -1,0 +1,181 @@
+//! All that was measured, and its forms besides the lines on standard output.
+
+mod goals;
+mod json;
+mod machine;
+mod markdown;
+mod svg;
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use crate::compare::{BARE, OURS};
+use crate::contest::Outcome;
+use crate::figures::{Figures, Measured};
+use crate::idle::Memory;
+use crate::options::{Plan, Target};
+pub(crate) use machine::Machine;
+
+/// All that was measured.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    pub(crate) machine: Machine,
+    pub(crate) servers: Vec<Version>,
+    /// A line for each thing that could not be had.
+    pub(crate) absent: Vec<String>,
+    /// Servers whose FTPS is of another version than the rest's.
+    pub(crate) other_tls: Vec<String>,
+    pub(crate) outcomes: Vec<Outcome>,
+    pub(crate) memories: Vec<Memory>,
+}
+
+/// A server that was measured.
+#[derive(Debug)]
+pub(crate) struct Version {
+    pub(crate) name: String,
+    pub(crate) version: String,
+    /// How it is started, word for word.
+    pub(crate) script: String,
+}
+
+impl Report {
+    /// Whether nothing failed; what other servers do not have is no failure.
+    pub(crate) fn is_fine(&self) -> bool {
+        let results = self.outcomes.iter().flat_map(|outcome| &outcome.results);
+        let mut own = results.filter(|(name, _)| self.servers.is_empty() || name == OURS);
+        own.all(|(_, measured)| measured.failure.is_none())
+    }
+
+    pub(crate) fn outcome(&self, row: &str) -> Option<&Outcome> {
+        self.outcomes.iter().find(|outcome| outcome.row == row)
+    }
+
+    /// A server's median of a figure in a row.
+    fn median(&self, row: &str, server: &str, figure: fn(&Measured) -> Figures) -> Option<f64> {
+        figure(self.outcome(row)?.of(server)?).median()
+    }
+
+    /// The other servers' medians of a figure in a row, from the least on.
+    fn peers(&self, row: &str, figure: fn(&Measured) -> Figures) -> Vec<(f64, &str)> {
+        let results = self
+            .outcome(row)
+            .map_or(&[][..], |outcome| &outcome.results);
+        let others = results
+            .iter()
+            .filter(|(name, _)| name != OURS && !name.starts_with(BARE));
+        let mut medians: Vec<_> = others
+            .filter_map(|(name, measured)| Some((figure(measured).median()?, name.as_str())))
+            .collect();
+        medians.sort_by(|one, other| one.0.total_cmp(&other.0));
+        medians
+    }
+
+    /// Writes what the plan asks for, and gives what else is to be shown.
+    pub(crate) fn publish(&self, plan: &Plan) -> io::Result<String> {
+        if let Some(file) = &plan.json {
+            write(file, &json::text(self))?;
+        }
+        let mut plots = Vec::new();
+        if let Some(folder) = &plan.svg {
+            fs::create_dir_all(folder).map_err(|error| named(folder, &error))?;
+            for plot in svg::plots(self) {
+                let file = folder.join(plot.file);
+                write(&file, &plot.text)?;
+                plots.push((plot.title, file));
+            }
+        }
+        if let Some(file) = &plan.markdown {
+            let page = fs::read_to_string(file).map_err(|error| named(file, &error))?;
+            let text = markdown::text(self, plan, &plots, file.parent());
+            let page = markdown::replaced(&page, &text)
+                .ok_or_else(|| io::Error::other(format!("{} lacks the marks", file.display())))?;
+            write(file, &page)?;
+        }
+        Ok(match plan.target {
+            Target::Compare(_) => goals::lines(self),
+            _ => String::new(),
+        })
+    }
+}
+
+fn write(file: &Path, text: &str) -> io::Result<()> {
+    fs::write(file, text).map_err(|error| named(file, &error))
+}
+
+fn named(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}
+
+/// A report to try the forms with.
+#[cfg(test)]
+pub(crate) fn sample() -> Report {
+    use std::time::Duration;
+
+    use crate::figures::{Sample, Unit};
+
+    let measured = |cpu: u64, wall: u64| Measured {
+        samples: vec![Sample {
+            amount: 1 << 30,
+            wall: Duration::from_millis(wall),
+            cpu: Some(Duration::from_millis(cpu)),
+            client: Some(Duration::from_millis(wall / 2)),
+            unevenness: None,
+        }],
+        ..Measured::default()
+    };
+    let failed = Measured {
+        failure: Some("it has <none>".to_owned()),
+        ..Measured::default()
+    };
+    let named = |name: &str, measured| (name.to_owned(), measured);
+    let server = |name: &str| Version {
+        name: name.to_owned(),
+        version: format!("{name} \"1\""),
+        script: "#!/bin/sh\n".to_owned(),
+    };
+    Report {
+        machine: Machine::default(),
+        servers: ["ftpdlib", "theirs", "other", "bare-splice"]
+            .map(server)
+            .into(),
+        other_tls: Vec::new(),
+        absent: vec!["unftp is left out: not built".to_owned()],
+        outcomes: vec![
+            Outcome {
+                row: "stor".to_owned(),
+                title: "STOR, 1 GiB file".to_owned(),
+                unit: Unit::Bytes,
+                results: vec![
+                    named("ftpdlib", measured(400, 500)),
+                    named("theirs", measured(500, 400)),
+                    named("other", failed),
+                    named("bare-splice", measured(390, 400)),
+                ],
+            },
+            Outcome {
+                row: "noop".to_owned(),
+                title: "NOOP".to_owned(),
+                unit: Unit::Each,
+                results: vec![
+                    named("ftpdlib", measured(100, 100)),
+                    named("theirs", measured(110, 100)),
+                ],
+            },
+        ],
+        memories: vec![
+            Memory {
+                server: "ftpdlib".to_owned(),
+                tls: false,
+                clients: 10_000,
+                sizes: Ok((1 << 20, (1 << 20) + 12_000_000)),
+            },
+            Memory {
+                server: "theirs".to_owned(),
+                tls: false,
+                clients: 300,
+                sizes: Ok((1 << 20, 101 << 20)),
+            },
+        ],
+    }
+}
