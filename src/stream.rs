@@ -14,7 +14,7 @@ use crate::sys::retry::retry;
 use crate::tls::{MAX_WRITE, Tunnel, TunnelWants};
 
 /// Reads at most of bytes that nobody wants.
-const MAX_DISCARDS: u32 = 16;
+const MAX_DISCARDS: u32 = 4;
 
 /// A connection. It is registered with the event loop when it first has to wait.
 pub(crate) struct Stream {
@@ -155,7 +155,8 @@ impl Stream {
         }
     }
 
-    /// Reads to the front of `scratch`, `max` bytes at most; TLS uses the rest of it to work in.
+    /// Reads to the front of `scratch`, `max` bytes at most, or as many whole TLS records as hold
+    /// them; TLS uses the rest of it to work in.
     ///
     /// `Ok(0)` is the client's end: with TLS its close_notify, without which the end is an error
     /// (`UnexpectedEof`). `Interrupted` asks to come again in another turn.

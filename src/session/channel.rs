@@ -202,7 +202,7 @@ impl Core {
 
     /// Lets the flow move what it can, and arranges for what it needs next.
     fn pump(&mut self, cx: &mut Context<'_>) {
-        let now = cx.now();
+        let (now, load) = (cx.now(), cx.load());
         if cx.is_asleep(DATA) {
             return;
         }
@@ -214,7 +214,7 @@ impl Core {
         else {
             return;
         };
-        match flow.turn(stream, cx.scratch(), now) {
+        match flow.turn(stream, cx.scratch(), load, now) {
             Turn::Again => cx.again(DATA),
             Turn::Blocked => {
                 let wants = flow.wants();

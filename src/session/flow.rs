@@ -17,8 +17,13 @@ use crate::proto::ascii::{FromNetwork, ToNetwork};
 use crate::proto::throttle::Throttle;
 use crate::stream::{Stream, Wants};
 
-/// Bytes a flow may move before others have their turn.
+/// Bytes a flow may move before others have their turn, if there are others; a step is not cut short
+/// for it, so there may be half as much more.
 const BUDGET: usize = 256 * 1024;
+/// The same for one that has the loop for itself: large reads wake and acknowledge less often.
+const BUDGET_ALONE: usize = 1024 * 1024;
+/// Bytes that all flows may move in a turn of the loop, as long as each has its `BUDGET`.
+const BUDGET_OF_LOOP: usize = 4 * 1024 * 1024;
 /// System calls a flow may make before others have their turn.
 const MAX_CALLS: usize = 16;
 /// Bytes that are read at once where `sendfile` is not used, by a worker thread too, and that a
@@ -176,9 +181,16 @@ impl Flow {
             )
     }
 
-    /// Moves what can be moved now.
-    pub(super) fn turn(&mut self, stream: &mut Stream, scratch: &mut [u8], now: Instant) -> Turn {
-        let mut budget = BUDGET;
+    /// Moves what can be moved now; `load` is the number of those who have something to do.
+    pub(super) fn turn(
+        &mut self,
+        stream: &mut Stream,
+        scratch: &mut [u8],
+        load: usize,
+        now: Instant,
+    ) -> Turn {
+        let budget = (BUDGET_OF_LOOP / load.max(1)).clamp(BUDGET, BUDGET_ALONE);
+        let mut left = budget;
         for _ in 0..MAX_CALLS {
             let chunk = budget
                 .min(self.throttle.as_ref().map_or(budget, Throttle::chunk))
@@ -193,14 +205,14 @@ impl Flow {
             if moved > 0 || stream.unsent() < queued {
                 self.moved = now;
             }
-            budget = budget.saturating_sub(moved.max(stream.take_work()));
+            left = left.saturating_sub(moved.max(stream.take_work()));
             if let Some(turn) = turn {
                 return turn;
             }
             if let Some(pause) = self.pause(moved, now) {
                 return Turn::Pause(pause);
             }
-            if budget == 0 {
+            if left < budget / 2 {
                 break;
             }
         }
