@@ -11,6 +11,8 @@ use socket2::SockRef;
 
 use crate::auth::ClientCertificate;
 use crate::sys::retry::retry;
+#[cfg(unix)]
+use crate::sys::splice::Pipe;
 use crate::tls::{MAX_WRITE, Tunnel, TunnelWants};
 
 /// Reads at most of bytes that nobody wants.
@@ -217,6 +219,16 @@ impl Stream {
         }
         self.socket
             .try_io(|| crate::sys::sendfile::sendfile(self.socket.as_fd(), file, offset, count))
+    }
+
+    /// Receives into a pipe without a copy through this process; see [`Pipe::fill`].
+    #[cfg(unix)]
+    pub(crate) fn receive_into(&mut self, pipe: &mut Pipe, max: usize) -> io::Result<usize> {
+        use std::os::fd::AsFd;
+        if self.is_secured() {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        self.socket.try_io(|| pipe.fill(self.socket.as_fd(), max))
     }
 
     /// Answers the client's close_notify with ours, as far as the socket takes it at once.
