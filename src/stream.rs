@@ -239,15 +239,25 @@ impl Stream {
         }
     }
 
-    /// Tells the peer that no more comes, when all is sent.
+    /// Sends TLS's own end, if there is TLS: what has to come before closing.
     ///
     /// # Errors
     ///
     /// `WouldBlock` when TLS has something left to send; call again.
-    pub(crate) fn finish(&mut self) -> io::Result<()> {
-        if let Some(tunnel) = &mut self.tunnel {
-            tunnel.finish(&mut self.socket)?;
+    pub(crate) fn send_end(&mut self) -> io::Result<()> {
+        match &mut self.tunnel {
+            Some(tunnel) => tunnel.finish(&mut self.socket),
+            None => Ok(()),
         }
+    }
+
+    /// Tells the peer that no more comes, when all is sent, on a connection that stays open.
+    ///
+    /// # Errors
+    ///
+    /// As [`send_end`](Stream::send_end).
+    pub(crate) fn finish(&mut self) -> io::Result<()> {
+        self.send_end()?;
         // An error means that the peer is gone, which closing finds out as well.
         let _ = self.socket.shutdown(Shutdown::Write);
         Ok(())

@@ -49,7 +49,8 @@ impl Flow {
         unsent.clear();
         *sent = 0;
         if !*more {
-            if let Err(error) = stream.finish() {
+            // Whoever called closes it, which says the rest.
+            if let Err(error) = stream.send_end() {
                 return Some(interrupted(&error));
             }
             stream.discard(scratch);
