@@ -11,10 +11,12 @@ use socket2::SockRef;
 
 use crate::auth::ClientCertificate;
 use crate::sys::retry::retry;
+#[cfg(unix)]
+use crate::sys::splice::Pipe;
 use crate::tls::{MAX_WRITE, Tunnel, TunnelWants};
 
 /// Reads at most of bytes that nobody wants.
-const MAX_DISCARDS: u32 = 16;
+const MAX_DISCARDS: u32 = 4;
 
 /// A connection. It is registered with the event loop when it first has to wait.
 pub(crate) struct Stream {
@@ -155,7 +157,8 @@ impl Stream {
         }
     }
 
-    /// Reads to the front of `scratch`, `max` bytes at most; TLS uses the rest of it to work in.
+    /// Reads to the front of `scratch`, `max` bytes at most, or as many whole TLS records as hold
+    /// them; TLS uses the rest of it to work in.
     ///
     /// `Ok(0)` is the client's end: with TLS its close_notify, without which the end is an error
     /// (`UnexpectedEof`). `Interrupted` asks to come again in another turn.
@@ -218,6 +221,16 @@ impl Stream {
             .try_io(|| crate::sys::sendfile::sendfile(self.socket.as_fd(), file, offset, count))
     }
 
+    /// Receives into a pipe without a copy through this process; see [`Pipe::fill`].
+    #[cfg(unix)]
+    pub(crate) fn receive_into(&mut self, pipe: &mut Pipe, max: usize) -> io::Result<usize> {
+        use std::os::fd::AsFd;
+        if self.is_secured() {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        self.socket.try_io(|| pipe.fill(self.socket.as_fd(), max))
+    }
+
     /// Answers the client's close_notify with ours, as far as the socket takes it at once.
     pub(crate) fn answer_end(&mut self) {
         if let Some(tunnel) = &mut self.tunnel {
@@ -226,15 +239,25 @@ impl Stream {
         }
     }
 
-    /// Tells the peer that no more comes, when all is sent.
+    /// Sends TLS's own end, if there is TLS: what has to come before closing.
     ///
     /// # Errors
     ///
     /// `WouldBlock` when TLS has something left to send; call again.
-    pub(crate) fn finish(&mut self) -> io::Result<()> {
-        if let Some(tunnel) = &mut self.tunnel {
-            tunnel.finish(&mut self.socket)?;
+    pub(crate) fn send_end(&mut self) -> io::Result<()> {
+        match &mut self.tunnel {
+            Some(tunnel) => tunnel.finish(&mut self.socket),
+            None => Ok(()),
         }
+    }
+
+    /// Tells the peer that no more comes, when all is sent, on a connection that stays open.
+    ///
+    /// # Errors
+    ///
+    /// As [`send_end`](Stream::send_end).
+    pub(crate) fn finish(&mut self) -> io::Result<()> {
+        self.send_end()?;
         // An error means that the peer is gone, which closing finds out as well.
         let _ = self.socket.shutdown(Shutdown::Write);
         Ok(())

@@ -1,7 +1,8 @@
 //! Connecting without blocking, from an address of one's own choice.
 
+use crate::listener::tcp_socket;
 use mio::net::TcpStream;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::Domain;
 use std::io;
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 
@@ -22,8 +23,7 @@ pub fn connect(addr: SocketAddr, from: Option<IpAddr>) -> io::Result<TcpStream> 
         SocketAddr::V4(_) => Domain::IPV4,
         SocketAddr::V6(_) => Domain::IPV6,
     };
-    let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_nonblocking(true)?;
+    let socket = tcp_socket(domain)?;
     if let Some(from) = from {
         crate::sys::port::choose_late(&socket);
         socket.bind(&source(from.to_canonical(), addr)?.into())?;

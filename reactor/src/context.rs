@@ -219,7 +219,14 @@ impl Context<'_> {
         }
     }
 
-    /// A buffer of 256 KiB that all dispatchers of this loop share, so that an idle one needs
+    /// How many callbacks the last turn ran, that is, about how many have something to do now. Who
+    /// is alone may do more before it says [`again`](Context::again).
+    #[must_use]
+    pub fn load(&self) -> usize {
+        self.engine.load
+    }
+
+    /// A buffer of 1,088 KiB that all dispatchers of this loop share, so that an idle one needs
     /// none. Its content is whatever the last user left. Allocated at its first use.
     pub fn scratch(&mut self) -> &mut [u8] {
         self.engine.scratch()

@@ -13,8 +13,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Size of the buffer that all dispatchers of a loop share.
-const SCRATCH: usize = 256 * 1024;
+/// Size of the buffer that all dispatchers of a loop share: 1 MiB, and some room for what frames or
+/// precedes that. Memory that is never touched costs nothing.
+const SCRATCH: usize = (1024 + 64) * 1024;
 
 /// What a callback asked for that has to wait until it returned.
 pub(crate) enum After {
@@ -33,6 +34,9 @@ pub(crate) struct Engine {
     pub(crate) again: Vec<(Key, Channel)>,
     pub(crate) now: Instant,
     pub(crate) stopping: bool,
+    /// Callbacks in this turn so far, and in the last one.
+    calls: usize,
+    pub(crate) load: usize,
     /// The reactor is being dropped: nobody new comes in.
     closing_down: bool,
     scratch: Box<[u8]>,
@@ -54,6 +58,8 @@ impl Engine {
             again: Vec::new(),
             now: Instant::now(),
             stopping: false,
+            calls: 0,
+            load: 0,
             closing_down: false,
             scratch: Box::default(),
             again_now: Vec::new(),
@@ -120,6 +126,7 @@ impl Engine {
     /// events of this turn, which may ask for it anew.
     pub(crate) fn begin_turn(&mut self) {
         self.refresh();
+        self.load = std::mem::take(&mut self.calls);
         std::mem::swap(&mut self.again, &mut self.again_now);
     }
 
@@ -240,6 +247,7 @@ impl Engine {
         let Some(mut dispatcher) = self.slots.take(key) else {
             return;
         };
+        self.calls += 1;
         let called = guard("a dispatcher", || {
             f(&mut *dispatcher, &mut Context::new(self, key));
         });

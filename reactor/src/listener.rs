@@ -143,13 +143,24 @@ impl Listener {
     }
 }
 
+/// A socket that does not block; where the system can, without two more calls for that.
+pub(crate) fn tcp_socket(domain: Domain) -> io::Result<Socket> {
+    #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+    return Socket::new(domain, Type::STREAM.nonblocking(), Some(Protocol::TCP));
+    #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+    {
+        let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_nonblocking(true)?;
+        Ok(socket)
+    }
+}
+
 fn open(ip: IpAddr, options: ListenOptions) -> io::Result<Socket> {
     let domain = match ip {
         IpAddr::V4(_) => Domain::IPV4,
         IpAddr::V6(_) => Domain::IPV6,
     };
-    let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_nonblocking(true)?;
+    let socket = tcp_socket(domain)?;
     if options.reuse_addr {
         socket.set_reuse_address(true)?;
     }

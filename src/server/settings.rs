@@ -13,7 +13,7 @@ use crate::session::census::{Bounds, Census};
 use crate::session::custom::Command;
 use crate::session::handler::Factory;
 use crate::session::logging::TARGET;
-use crate::session::{Config, Pool, Service, Table};
+use crate::session::{Config, Pipes, Pool, Service, Table};
 
 pub(super) struct Settings {
     pub(super) config: Config,
@@ -62,6 +62,7 @@ impl Settings {
             commands: self.commands,
             handlers: self.handlers,
             pool: Pool::default(),
+            pipes: Pipes::default(),
             census,
             alone: matches!(self.workers, Workers::MultiThread | Workers::MultiProcess),
         }))

@@ -13,7 +13,7 @@ use super::cancel::cancel;
 use super::census::{Allowance, Counted, Direction};
 use super::core::{Core, Note};
 use super::dtp::{self, Arrival, Dtp};
-use super::flow::{Flow, Manner, Turn};
+use super::flow::{Flow, Manner, Means, Turn};
 use super::interpreter::{End, Input, Progress, Verdict};
 use super::job::{Outcome, Source};
 use super::slot::{DATA, TAG_ACCEPT, TAG_PAUSE, TAG_STALL};
@@ -202,7 +202,7 @@ impl Core {
 
     /// Lets the flow move what it can, and arranges for what it needs next.
     fn pump(&mut self, cx: &mut Context<'_>) {
-        let now = cx.now();
+        let (now, load) = (cx.now(), cx.load());
         if cx.is_asleep(DATA) {
             return;
         }
@@ -214,7 +214,15 @@ impl Core {
         else {
             return;
         };
-        match flow.turn(stream, cx.scratch(), now) {
+        match flow.turn(
+            stream,
+            &mut Means {
+                scratch: cx.scratch(),
+                pipes: &self.service.pipes,
+                load,
+            },
+            now,
+        ) {
             Turn::Again => cx.again(DATA),
             Turn::Blocked => {
                 let wants = flow.wants();

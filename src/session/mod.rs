@@ -41,6 +41,7 @@ use self::custom::Command;
 use self::handler::Factory;
 pub(crate) use self::interpreter::table::Table;
 pub(crate) use self::pool::Pool;
+pub(crate) use crate::sys::splice::Pipes;
 
 /// What all sessions of a server share.
 pub(crate) struct Service {
@@ -50,6 +51,7 @@ pub(crate) struct Service {
     pub(crate) commands: Vec<Command>,
     pub(crate) handlers: Factory,
     pub(crate) pool: Pool,
+    pub(crate) pipes: Pipes,
     pub(crate) census: Arc<Census>,
     /// Each client has a loop of its own, whose memory nobody else uses.
     pub(crate) alone: bool,

@@ -30,3 +30,4 @@ pub(crate) mod procfs;
 pub(crate) mod retry;
 pub(crate) mod sendfile;
 pub(crate) mod shared;
+pub(crate) mod splice;

@@ -11,9 +11,11 @@ pub(super) struct Outgoing {
     sent: usize,
 }
 
-/// Where plaintext goes: so much of it to the front of the scratch buffer, the rest to the side.
+/// Where plaintext goes: to the front of the scratch buffer, or to the side.
 pub(super) struct Opened {
-    pub(super) front: Option<usize>,
+    to_front: bool,
+    /// So much is enough; a record is taken whole, though.
+    pub(super) max: usize,
     pub(super) count: usize,
     /// It stopped because there was enough.
     pub(super) full: bool,
@@ -22,7 +24,8 @@ pub(super) struct Opened {
 impl Opened {
     pub(super) fn front(max: usize) -> Opened {
         Opened {
-            front: Some(max),
+            to_front: true,
+            max,
             count: 0,
             full: false,
         }
@@ -30,20 +33,42 @@ impl Opened {
 
     pub(super) fn aside() -> Opened {
         Opened {
-            front: None,
+            to_front: false,
+            max: 0,
             count: 0,
             full: false,
         }
     }
 
-    pub(super) fn put(&mut self, front: &mut [u8], payload: &[u8], surplus: &mut Vec<u8>) {
-        let max = self.front.unwrap_or(0);
-        let room = max.min(front.len()) - self.count;
-        let (now, later) = payload.split_at(payload.len().min(room));
-        front[self.count..self.count + now.len()].copy_from_slice(now);
-        self.count += now.len();
-        surplus.extend_from_slice(later);
-        self.full = self.front.is_some() && self.count >= max;
+    pub(super) fn put(&mut self, front: &mut [u8], payload: &[u8], aside: &mut Vec<u8>) {
+        if !self.to_front {
+            return aside.extend_from_slice(payload);
+        }
+        front[self.count..self.count + payload.len()].copy_from_slice(payload);
+        self.count += payload.len();
+        self.full = self.count >= self.max;
+    }
+}
+
+/// The sizes of the client's last record with plaintext; most clients stay with one size.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Stride {
+    pub(super) wire: usize,
+    pub(super) plain: usize,
+}
+
+impl Stride {
+    /// How much of `most` bytes to read behind `kept` ones for about `max` bytes of plaintext: if
+    /// the client stays with its size, whole records, so that no rest need be kept.
+    pub(super) fn room(self, most: usize, kept: usize, max: usize) -> usize {
+        let Some(fitting) = (kept + most).checked_div(self.wire) else {
+            return most;
+        };
+        let wanted = max.div_ceil(self.plain.max(1));
+        match (fitting.min(wanted) * self.wire).saturating_sub(kept) {
+            0 => most,
+            room => room,
+        }
     }
 }
 
@@ -99,5 +124,30 @@ impl Outgoing {
                 Err(None) => return 0,
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_records_are_read() {
+        let stride = Stride {
+            wire: 16_406,
+            plain: 16_384,
+        };
+        assert_eq!(Stride::default().room(9_000, 0, 1_000), 9_000);
+        // As many as hold what is wanted, or as have room.
+        assert_eq!(stride.room(1_100_000, 0, 1 << 20), 64 * 16_406);
+        assert_eq!(stride.room(100_000, 0, 1 << 20), 6 * 16_406);
+        // With the rest of one.
+        assert_eq!(stride.room(1_100_000, 5_000, 1 << 20), 64 * 16_406 - 5_000);
+        assert_eq!(stride.room(20_000, 5_000, 1), 16_406 - 5_000);
+        // A record that grew beyond the others is read in one piece all the same.
+        for kept in [16_406, 16_407, 70_000] {
+            assert_eq!(stride.room(20_000, kept, 1), 20_000);
+        }
+        assert_eq!(Stride { wire: 22, plain: 0 }.room(100, 0, 50), 88);
     }
 }

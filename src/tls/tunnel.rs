@@ -14,7 +14,7 @@ use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{ConnectionState, EncryptError, UnbufferedStatus};
 use rustls::{HandshakeKind, ProtocolVersion, ServerConfig};
 
-use super::buffers::{Opened, Outgoing};
+use super::buffers::{Opened, Outgoing, Stride};
 use super::resumption::Renewal;
 use crate::auth::ClientCertificate;
 use crate::sys::retry::retry;
@@ -59,6 +59,7 @@ pub(crate) struct Tunnel {
     held: bool,
     /// Bytes of ciphertext that were read and nobody has asked for yet.
     worked: usize,
+    stride: Stride,
 }
 
 /// What a tunnel wants of its transport, whatever the session wants.
@@ -90,6 +91,7 @@ impl Tunnel {
             renewal: None,
             held: false,
             worked: 0,
+            stride: Stride::default(),
         })
     }
 
@@ -165,7 +167,7 @@ impl Tunnel {
                 Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
                 _ => {}
             }
-            match self.receive(io, scratch, 0) {
+            match self.receive(io, scratch, Opened::aside()) {
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
                 Err(error) => return Err(error),
@@ -177,7 +179,8 @@ impl Tunnel {
         }
     }
 
-    /// Reads plaintext to the front of `scratch`, `max` bytes at most; the rest of it is used.
+    /// Reads plaintext to the front of `scratch`; the rest of it is used. It stops at `max` bytes,
+    /// but takes records whole: there may be nearly a record (16 KiB) more.
     ///
     /// `Ok(0)` is the client's close_notify and nothing else. Reads until `WouldBlock`: records
     /// that were read already announce themselves by no event.
@@ -208,7 +211,7 @@ impl Tunnel {
             if self.ended {
                 return Ok(0);
             }
-            let count = self.receive(io, scratch, max)?;
+            let count = self.receive(io, scratch, Opened::front(max))?;
             if count > 0 {
                 return Ok(count);
             }
@@ -242,7 +245,7 @@ impl Tunnel {
         &mut self,
         io: &mut (impl Read + Write),
         scratch: &mut [u8],
-        max: usize,
+        mut out: Opened,
     ) -> io::Result<usize> {
         if let Some(error) = &self.failed {
             return Err(invalid(error.clone()));
@@ -262,7 +265,8 @@ impl Tunnel {
                     "endless TLS handshake message",
                 ));
             }
-            let room = (scratch.len() - end).min(max.saturating_add(WIRE_RECORD));
+            let most = (scratch.len() - end).min(out.max.saturating_add(WIRE_RECORD));
+            let room = self.stride.room(most, kept, out.max);
             match retry(|| io.read(&mut scratch[end..end + room]))? {
                 // With half a record the file is cut for certain.
                 0 if self.allow_truncated && !self.handshaking && kept == 0 => {
@@ -276,7 +280,6 @@ impl Tunnel {
                 }
             }
         }
-        let mut out = Opened::front(max);
         let result = self.process(scratch, start, end, &mut out, None);
         let at = *result.as_ref().unwrap_or(&end);
         self.backlog = out.full;
@@ -319,7 +322,12 @@ impl Tunnel {
                 ConnectionState::TransmitTlsData(data) => data.done(),
                 ConnectionState::ReadTraffic(mut traffic) => {
                     while let Some(record) = traffic.next_record() {
-                        out.put(front, record?.payload, &mut self.plain);
+                        let payload = record?.payload;
+                        out.put(front, payload, &mut self.plain);
+                        self.stride = Stride {
+                            wire: discard,
+                            plain: payload.len(),
+                        };
                     }
                     go_on = !out.full;
                 }

@@ -1,0 +1,196 @@
+//! One step of an upload: from the connection to the file.
+
+use std::io;
+
+use super::{CHUNK, Flow, Means, Side, Turn, interrupted};
+use crate::fs::File;
+use crate::session::interpreter::Verdict;
+use crate::session::job::Job;
+use crate::stream::Stream;
+
+/// From so many bytes at once on, `splice(2)` is cheaper than reading and writing.
+const AMPLE: usize = 64 * 1024;
+
+impl Flow {
+    /// One step of an upload; `None` to go on.
+    pub(super) fn receive_some(
+        &mut self,
+        stream: &mut Stream,
+        means: &mut Means<'_>,
+        max: usize,
+    ) -> Option<Turn> {
+        if let Some(done) = self.splice_some(stream, means, max) {
+            return done;
+        }
+        let Side::Receive {
+            file,
+            ascii,
+            buffer,
+            ample,
+            ..
+        } = &mut self.side
+        else {
+            return None;
+        };
+        let Some(open) = file else {
+            return Some(Turn::Blocked);
+        };
+        let scratch = &mut *means.scratch;
+        // What is kept of it meanwhile is bounded.
+        let kept = ascii.is_some() || self.slow;
+        let chunk = if kept { CHUNK } else { scratch.len() };
+        let count = match stream.read(scratch, max.min(chunk)) {
+            Ok(count) => count,
+            Err(error) => return Some(interrupted(&error)),
+        };
+        if count == 0 {
+            stream.answer_end();
+        }
+        *ample = count >= AMPLE;
+        self.progress.received += count as u64;
+        let bytes = match ascii {
+            None => &scratch[..count],
+            Some(ascii) => {
+                buffer.clear();
+                if count > 0 {
+                    ascii.convert(&scratch[..count], buffer);
+                } else {
+                    ascii.finish(buffer);
+                }
+                &buffer[..]
+            }
+        };
+        self.progress.stored += bytes.len() as u64;
+        if self.slow {
+            if ascii.is_none() {
+                buffer.clear();
+                buffer.extend_from_slice(&scratch[..count]);
+            }
+            let file = file.take()?;
+            return Some(Turn::Job(match count {
+                0 if buffer.is_empty() => Job::Close(file),
+                _ => Job::Store(file, std::mem::take(buffer)),
+            }));
+        }
+        if let Err(error) = open.write_all(bytes) {
+            return Some(Turn::Ended(Verdict::File(error)));
+        }
+        if count > 0 {
+            return None;
+        }
+        let closed = file.take().map_or(Ok(()), |file| file.close());
+        Some(Turn::Ended(
+            closed.map_or_else(Verdict::File, |()| Verdict::Complete),
+        ))
+    }
+
+    /// The same step by `splice(2)`; `None` to read and write instead.
+    fn splice_some(
+        &mut self,
+        stream: &mut Stream,
+        means: &mut Means<'_>,
+        max: usize,
+    ) -> Option<Option<Turn>> {
+        let Side::Receive {
+            file: Some(file),
+            splices: splices @ true,
+            ample: ample @ true,
+            ..
+        } = &mut self.side
+        else {
+            return None;
+        };
+        let (count, stored, turn) = match splice_file(stream, &mut **file, means, max) {
+            Spliced::Moved(count) => {
+                *ample = count >= AMPLE;
+                (count, count, Some(None))
+            }
+            Spliced::Refused(count) => {
+                *splices = false;
+                (count, count, None)
+            }
+            Spliced::Nothing => (0, 0, None),
+            Spliced::Disconnected => (0, 0, Some(Some(Turn::Ended(Verdict::Disconnected)))),
+            Spliced::FileError(count, error) => {
+                (count, 0, Some(Some(Turn::Ended(Verdict::File(error)))))
+            }
+        };
+        self.progress.received += count as u64;
+        self.progress.stored += stored as u64;
+        turn
+    }
+}
+
+/// What became of an attempt to splice.
+enum Spliced {
+    /// So much is in the file.
+    Moved(usize),
+    /// These two cannot be joined so; what was in the pipe already is in the file.
+    Refused(usize),
+    /// There was nothing, or it did not pass. Only reading tells what it is: the end, urgent data
+    /// (where splicing stops), or nothing yet.
+    Nothing,
+    Disconnected,
+    /// So much was received; not all of it is in the file.
+    FileError(usize, io::Error),
+}
+
+/// Moves what the connection has into the file. Nothing is left in the pipe.
+#[cfg(unix)]
+fn splice_file(
+    stream: &mut Stream,
+    file: &mut dyn File,
+    means: &mut Means<'_>,
+    max: usize,
+) -> Spliced {
+    use crate::sys::splice::is_refusal;
+    if stream.is_secured() || file.as_fd().is_none() {
+        return Spliced::Refused(0);
+    }
+    let Some(mut pipe) = means.pipes.take() else {
+        return Spliced::Refused(0);
+    };
+    let count = match stream.receive_into(&mut pipe, max) {
+        Ok(count) if count > 0 => count,
+        nothing => {
+            means.pipes.give_back(pipe);
+            return match nothing {
+                Err(error) if is_refusal(&error) => Spliced::Refused(0),
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => Spliced::Disconnected,
+                _ => Spliced::Nothing,
+            };
+        }
+    };
+    let poured = match file.as_fd() {
+        Some(descriptor) => pipe.pour(descriptor),
+        None => Err(io::ErrorKind::Unsupported.into()),
+    };
+    let done = match poured {
+        Ok(()) => Ok(Spliced::Moved(count)),
+        Err(error) if is_refusal(&error) => {
+            copy(&mut pipe, file, means.scratch).map(|()| Spliced::Refused(count))
+        }
+        Err(error) => Err(error),
+    };
+    means.pipes.give_back(pipe);
+    done.unwrap_or_else(|error| Spliced::FileError(count, error))
+}
+
+#[cfg(unix)]
+fn copy(
+    pipe: &mut crate::sys::splice::Pipe,
+    file: &mut dyn File,
+    scratch: &mut [u8],
+) -> io::Result<()> {
+    loop {
+        match pipe.read(scratch)? {
+            0 => return Ok(()),
+            count => file.write_all(&scratch[..count])?,
+        }
+    }
+}
+
+#[cfg(not(unix))]
+fn splice_file(_: &mut Stream, _: &mut dyn File, _: &mut Means<'_>, _: usize) -> Spliced {
+    Spliced::Refused(0)
+}
