@@ -110,6 +110,9 @@ impl Authorizer for Notes {
 
 #[test]
 fn a_password_may_be_four_kibibytes_of_any_bytes() {
+    if crate::common::cannot_reach_callbacks() {
+        return;
+    }
     let home = tempfile::tempdir().unwrap();
     let mut users = DummyAuthorizer::new();
     users.add_user(USER, "x", home.path(), Perm::ALL).unwrap();
