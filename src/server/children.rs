@@ -17,10 +17,11 @@ use ftpdlib_reactor::{Context, Listener, Reactor, TcpStream};
 use log::error;
 
 use super::control::{Arrival, Event, Order, channel};
-use super::front::{Front, Home, Lifeline, welcome};
+use super::front::{Front, Home, Lifeline};
 use super::heart::{Crew, Heart, OnLoop, meaning};
 use super::life::Life;
 use super::notify::Notifier;
+use super::reception::welcome;
 use crate::error::Error;
 use crate::session::Service;
 use crate::session::logging::TARGET;

@@ -41,6 +41,9 @@ pub(super) struct Arrival {
     pub(super) seat: Seat,
 }
 
+/// A message to the server's front: take no more clients.
+pub(super) struct StopAccepting;
+
 /// Where events go; any thread may have one.
 #[derive(Clone)]
 pub(super) struct Outbox {

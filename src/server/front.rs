@@ -9,23 +9,19 @@ use ftpdlib_reactor::{
     AcceptLoop, Channel, Context, Dispatcher, Interest, Listener, Message, Ready, TcpStream,
     TimerId,
 };
-use log::{Level, error};
+use log::error;
 
-use super::control::{Arrival, Event, Outbox};
+use super::control::{Arrival, Event, Outbox, StopAccepting};
+use super::reception::{turn_away, welcome};
 use super::threads::Threads;
 use crate::proto::addr::canonical_addr;
-use crate::proto::reply::Reply;
+use crate::session::Service;
 use crate::session::census::Full;
 use crate::session::guard::BANNED;
-use crate::session::logging::{self, TARGET};
-use crate::session::{Client, Service};
-use crate::stream::Stream;
+use crate::session::logging::TARGET;
 
 const LISTEN: Channel = Channel::new(0);
 const LIFELINE: Channel = Channel::new(1);
-
-/// To a client whom there is no thread or process for.
-pub(super) const UNAVAILABLE: &str = "Service temporarily unavailable.";
 
 /// Where the clients live that come to a front.
 pub(super) enum Home {
@@ -42,9 +38,6 @@ pub(super) enum Home {
 pub(super) type Lifeline = mio::net::UnixStream;
 #[cfg(not(unix))]
 pub(super) type Lifeline = TcpStream;
-
-/// A message to it: take no more clients.
-pub(super) struct StopAccepting;
 
 pub(super) struct Front {
     /// None when nobody is to wait in its queue.
@@ -102,35 +95,12 @@ fn take_in(
     }
 }
 
-/// Begins a client's session on this loop.
-pub(super) fn welcome(service: &Arc<Service>, cx: &mut Context<'_>, arrival: Arrival) {
-    let Arrival { socket, peer, seat } = arrival;
-    match Client::new(Arc::clone(service), socket, peer, seat) {
-        Ok(client) => drop(cx.spawn(Box::new(client))),
-        Err(error) => {
-            let text = format!("gone before it was served: {error}");
-            logging::line(Level::Debug, peer, "", &text);
-        }
-    }
-}
-
 fn refuse(socket: TcpStream, peer: SocketAddr, full: Full) {
     let text = match full {
         Full::Server => "Too many connections. Service temporarily unavailable.",
         Full::Address => "Too many connections from the same IP address.",
     };
     turn_away(socket, peer, text);
-}
-
-/// Says why, as far as the socket takes it at once, and closes.
-pub(super) fn turn_away(socket: TcpStream, peer: SocketAddr, text: &'static str) {
-    logging::line(Level::Warn, peer, "", text);
-    let mut reply = Vec::new();
-    Reply::new(421, text).encode(&mut reply);
-    let mut stream = Stream::new(socket, true);
-    // Whoever does not take it is closed all the same.
-    let _ = stream.write(&reply);
-    let _ = stream.finish();
 }
 
 impl Front {

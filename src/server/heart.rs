@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 use ftpdlib_reactor::{Key, Reactor};
 use log::info;
 
-use super::control::{Arrival, Event, Inbox, Order};
-use super::front::StopAccepting;
+use super::control::{Arrival, Event, Inbox, Order, StopAccepting};
 use super::life::Life;
 use super::notify::Notifier;
 use crate::error::Error;

@@ -25,6 +25,7 @@ mod prefork;
 mod privileges;
 #[cfg(unix)]
 mod processes;
+mod reception;
 #[cfg(unix)]
 mod restarts;
 mod settings;

@@ -9,9 +9,9 @@ use log::{error, warn};
 
 use super::children::{Children, Part};
 use super::control::{Arrival, Order};
-use super::front::{UNAVAILABLE, turn_away};
 use super::heart::{Crew, meaning};
 use super::life::Life;
+use super::reception::{UNAVAILABLE, turn_away};
 use crate::error::Error;
 use crate::session::Service;
 use crate::session::logging::TARGET;

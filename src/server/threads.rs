@@ -8,8 +8,8 @@ use std::time::Duration;
 use ftpdlib_reactor::{Handle, Reactor};
 
 use super::control::{Arrival, Order};
-use super::front::{UNAVAILABLE, turn_away, welcome};
 use super::heart::{Crew, tell_sessions};
+use super::reception::{UNAVAILABLE, turn_away, welcome};
 use crate::session::Service;
 use crate::session::logging::TARGET;
 
