@@ -25,9 +25,9 @@ test-poll: clients-if-possible ## run all tests on the poll(2) backend
 
 # Tests that share memory with callbacks cannot be where those run in other processes.
 test-workers: clients-if-possible ## run the tests over the wire in every other worker model
-	FTPDLIB_TEST_WORKERS=multi-thread $(CARGO) test --test wire --test tls $(ARGS)
+	FTPDLIB_TEST_WORKERS=multi-thread $(CARGO) test --test wire --test tls --test clients $(ARGS)
 	for model in multi-proc pre-fork; do \
-	    FTPDLIB_TEST_WORKERS=$$model $(CARGO) test --test wire --test tls $(ARGS) -- \
+	    FTPDLIB_TEST_WORKERS=$$model $(CARGO) test --test wire --test tls --test clients $(ARGS) -- \
 	        --skip offload:: --skip decisions:: --skip pool:: || exit 1; \
 	done
 

@@ -8,14 +8,14 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use ftpdlib::{CommandLine, Handler, Session, Verdict};
 use tempfile::TempDir;
 
-use crate::common::{TestServer, has_ipv6, skipped};
+use crate::common::{Record, TestServer, has_ipv6, record, skipped};
 
 /// A client that runs longer is killed, and its test fails.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
@@ -79,25 +79,24 @@ fn is_installed(program: &str) -> bool {
 pub(crate) struct Stage {
     pub(crate) way: Way,
     pub(crate) server: TestServer,
-    commands: Arc<Mutex<Vec<String>>>,
+    commands: Arc<Record>,
     local: TempDir,
     home: TempDir,
 }
 
 /// Writes down the commands, as a log shows them.
-struct Listening(Arc<Mutex<Vec<String>>>);
+struct Listening(Arc<Record>);
 
 impl Handler for Listening {
     fn on_command(&mut self, _session: &mut Session<'_>, command: &CommandLine) -> Verdict {
-        let mut commands = self.0.lock().expect("no test panics here");
-        commands.push(command.shown().to_string());
+        self.0.add(command.shown().to_string());
         Verdict::Run
     }
 }
 
 impl Stage {
     fn new(way: Way, address: IpAddr) -> Stage {
-        let commands = Arc::<Mutex<Vec<String>>>::default();
+        let commands = record();
         let heard = commands.clone();
         let server = TestServer::on(address, |builder| {
             builder.handler(move |_peer| Listening(heard.clone()))
@@ -149,7 +148,7 @@ impl Stage {
 
     /// All commands that the server got, without passwords.
     pub(crate) fn commands(&self) -> Vec<String> {
-        self.commands.lock().expect("no test panics here").clone()
+        self.commands.all()
     }
 
     /// How many commands have this verb.
@@ -170,7 +169,7 @@ impl Stage {
     }
 
     pub(crate) fn forget_commands(&self) {
-        self.commands.lock().expect("no test panics here").clear();
+        self.commands.clear();
     }
 
     /// A client that quietly goes another way than it was told would prove nothing.

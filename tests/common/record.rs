@@ -99,6 +99,12 @@ impl Record {
         self.lock().clone()
     }
 
+    /// Forgets all that was written down so far.
+    pub(crate) fn clear(&self) {
+        self.all();
+        self.lock().clear();
+    }
+
     /// What a process needs to write to all that there are.
     pub(crate) fn descriptors() -> Vec<RawFd> {
         SENDERS.lock().expect("no test panics here").clone()

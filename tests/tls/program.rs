@@ -77,12 +77,31 @@ fn flags_do_what_they_say() {
 #[cfg(unix)]
 #[test]
 fn sighup_reads_the_certificate_again() {
+    // With the number of processes that have to read it, for whoever comes then.
+    for (model, readers) in [
+        (&["--concurrency", "async"][..], 1),
+        (&["--concurrency", "multi-thread"], 1),
+        (&["--concurrency", "multi-proc"], 1),
+        (&["--concurrency", "pre-fork", "--workers", "2"], 3),
+    ] {
+        reads_the_certificate_again(model, readers);
+    }
+}
+
+#[cfg(unix)]
+fn reads_the_certificate_again(model: &[&str], readers: usize) {
     let (old, new, home) = (Pki::new(), Pki::new(), tempfile::tempdir().unwrap());
-    let program = start(&old, home.path(), &[]);
+    let program = start(&old, home.path(), model);
+    if readers > 1 {
+        let starts = |line: &&String| line.ends_with(" starts");
+        program
+            .log()
+            .wait_until(|lines| lines.iter().filter(starts).count() == readers - 1);
+    }
     let waited = |text: &str| {
         program
             .log()
-            .wait_until(|lines| lines.iter().any(|line| line.contains(text)));
+            .wait_until(|lines| lines.iter().filter(|line| line.contains(text)).count() >= readers);
     };
     let mut before = Ftps::login(program.addr(), &old.client(&TLS13));
     fs::copy(new.path("cert.pem"), old.path("cert.pem")).unwrap();
