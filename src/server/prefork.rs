@@ -11,7 +11,7 @@ use super::children::{Children, Part};
 use super::control::Order;
 use super::heart::{Crew, meaning};
 use super::life::{Life, Phase};
-use super::restarts::{Next, Post};
+use super::restarts::Post;
 use crate::error::Error;
 use crate::session::Service;
 use crate::session::logging::TARGET;
@@ -45,25 +45,19 @@ impl Workforce {
         let now = Instant::now();
         for (worker, ending) in self.children.bury() {
             let post = self.posts.iter_mut().find(|post| post.is_held_by(worker));
-            let next = post.map(|post| post.died(now));
+            let pause = post.map(|post| post.died(now));
             if life.phase() != Phase::Serving {
                 if ending != Ending::Exited(0) {
                     warn!(target: TARGET, "worker {worker} {ending}");
                 }
                 continue;
             }
-            match next {
-                Some(Next::In(pause)) if pause.is_zero() => {
+            match pause {
+                Some(Duration::ZERO) => {
                     warn!(target: TARGET, "worker {worker} {ending}; starting another");
                 }
-                Some(Next::In(pause)) => {
+                Some(pause) => {
                     warn!(target: TARGET, "worker {worker} {ending}; starting another in {pause:?}");
-                }
-                Some(Next::Never) => {
-                    error!(
-                        target: TARGET,
-                        "worker {worker} {ending}, as all before it did at once; giving up on it"
-                    );
                 }
                 None => {}
             }
@@ -112,15 +106,18 @@ impl Crew for Workforce {
                     post.born(worker, now);
                 }
                 Err(error) => {
-                    error!(target: TARGET, "cannot start a worker process: {error}");
-                    post.died(now);
+                    let pause = post.not_born(now);
+                    error!(
+                        target: TARGET,
+                        "cannot start a worker process: {error}; trying again in {pause:?}"
+                    );
                 }
             }
         }
-        if self.posts.iter().all(Post::is_given_up) {
+        if self.posts.iter().all(Post::is_hopeless) {
             return Err(Error::System {
                 doing: "keep a worker process alive",
-                source: io::Error::other("each of them dies as soon as it starts"),
+                source: io::Error::other("each of them dies as soon as it starts, if it starts"),
             });
         }
         Ok(self.posts.iter().filter_map(Post::due).min())

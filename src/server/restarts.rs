@@ -1,5 +1,5 @@
-//! When a worker that has died is replaced: at once, or later the more often it has died young, or
-//! never. It starts no process and reads no clock.
+//! When a worker that has died is replaced: at once, or later the more often it has died young. It
+//! starts no process and reads no clock.
 
 use std::time::{Duration, Instant};
 
@@ -8,30 +8,21 @@ const STEADY: Duration = Duration::from_secs(10);
 /// The pause before the second replacement of those who died young; it doubles with each.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-/// How many may die young one after the other.
-pub(super) const MOST: u32 = 12;
+/// How many may die young, or not be born, one after the other, before there is little hope.
+const MOST: u32 = 12;
 
 /// One of the places for workers.
 pub(super) struct Post {
     state: State,
     born: Instant,
-    young_deaths: u32,
+    /// Young deaths and failed births since one has lived.
+    failures: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Due(Instant),
     Held(u32),
-    GivenUp,
-}
-
-/// What follows a worker's death.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Next {
-    /// Another one after this time.
-    In(Duration),
-    /// No other.
-    Never,
 }
 
 impl Post {
@@ -39,7 +30,7 @@ impl Post {
         Post {
             state: State::Due(now),
             born: now,
-            young_deaths: 0,
+            failures: 0,
         }
     }
 
@@ -47,7 +38,7 @@ impl Post {
     pub(super) fn due(&self) -> Option<Instant> {
         match self.state {
             State::Due(at) => Some(at),
-            State::Held(_) | State::GivenUp => None,
+            State::Held(_) => None,
         }
     }
 
@@ -55,8 +46,10 @@ impl Post {
         self.state == State::Held(worker)
     }
 
-    pub(super) fn is_given_up(&self) -> bool {
-        self.state == State::GivenUp
+    /// Whether all that was tried of late came to nothing. It is tried again all the same, as long as
+    /// somebody else serves.
+    pub(super) fn is_hopeless(&self) -> bool {
+        self.failures > MOST && self.due().is_some()
     }
 
     pub(super) fn born(&mut self, worker: u32, now: Instant) {
@@ -64,24 +57,25 @@ impl Post {
         self.born = now;
     }
 
-    /// Its worker has died, or could not be born.
-    pub(super) fn died(&mut self, now: Instant) -> Next {
+    /// Its worker has died; gives the time until another one.
+    pub(super) fn died(&mut self, now: Instant) -> Duration {
         if now.saturating_duration_since(self.born) >= STEADY {
-            self.young_deaths = 0;
+            self.failures = 0;
         }
-        self.young_deaths += 1;
-        if self.young_deaths > MOST {
-            self.state = State::GivenUp;
-            return Next::Never;
-        }
-        let pause = match self.young_deaths {
+        self.not_born(now)
+    }
+
+    /// The system had no process for it; gives the time until another try.
+    pub(super) fn not_born(&mut self, now: Instant) -> Duration {
+        self.failures += 1;
+        let pause = match self.failures {
             1 => Duration::ZERO,
             more => FIRST_PAUSE
                 .saturating_mul(1 << (more - 2).min(16))
                 .min(LONGEST_PAUSE),
         };
         self.state = State::Due(now + pause);
-        Next::In(pause)
+        pause
     }
 }
 
@@ -95,26 +89,26 @@ mod tests {
         let mut post = Post::new(now);
         assert_eq!(post.due(), Some(now));
         let mut pauses = Vec::new();
-        loop {
+        while !post.is_hopeless() {
             post.born(7, now);
             assert!(post.is_held_by(7) && !post.is_held_by(8));
             assert_eq!(post.due(), None);
-            match post.died(now) {
-                Next::Never => break,
-                Next::In(pause) => {
-                    now += pause;
-                    assert_eq!(post.due(), Some(now));
-                    pauses.push(pause.as_millis());
-                }
-            }
+            let pause = post.died(now);
+            now += pause;
+            assert_eq!(post.due(), Some(now));
+            pauses.push(pause.as_millis());
         }
-        assert!(post.is_given_up() && post.due().is_none());
         assert_eq!(
             pauses,
             [
-                0, 100, 200, 400, 800, 1600, 3200, 6400, 10000, 10000, 10000, 10000
+                0, 100, 200, 400, 800, 1600, 3200, 6400, 10000, 10000, 10000, 10000, 10000
             ]
         );
+        // One that lives gives hope again.
+        post.born(8, now);
+        assert!(!post.is_hopeless());
+        assert_eq!(post.died(now + STEADY), Duration::ZERO);
+        assert!(!post.is_hopeless());
     }
 
     #[test]
@@ -124,7 +118,24 @@ mod tests {
         for _ in 0..MOST * 2 {
             post.born(1, now);
             now += STEADY;
-            assert_eq!(post.died(now), Next::In(Duration::ZERO));
+            assert_eq!(post.died(now), Duration::ZERO);
         }
+    }
+
+    #[test]
+    fn births_that_fail_are_not_tried_without_end() {
+        // However long ago the last one succeeded.
+        let mut now = Instant::now();
+        let mut post = Post::new(now);
+        post.born(1, now);
+        let end = now + STEADY + Duration::from_secs(60);
+        now += STEADY;
+        now += post.died(now);
+        let mut tries = 0;
+        while now < end {
+            now += post.not_born(now);
+            tries += 1;
+        }
+        assert!(tries < 15, "{tries}");
     }
 }

@@ -1,7 +1,6 @@
 //! The data channel (DTP): a passive socket, an active connection attempt, or an open connection
 //! with its flow. One at a time, by construction.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -11,6 +10,7 @@ use log::Level;
 
 use super::census::Counted;
 use super::flow::Flow;
+use super::random;
 use super::slot::DATA;
 use crate::stream::Stream;
 use crate::sys::ports;
@@ -99,7 +99,7 @@ fn shuffled(range: &RangeInclusive<u16>) -> impl Iterator<Item = u16> + use<> {
         u32::from(*range.start()),
         u32::from(range.end() - range.start()) + 1,
     );
-    let random = RandomState::new().build_hasher().finish();
+    let random = random::number();
     let start = (random >> 32) as u32 % count;
     // A step that shares no factor with the count visits every port.
     let step = (random as u32 % count..count)

@@ -4,9 +4,7 @@
 //! The interpreter writes jobs without knowing where they run. [`Job::is_slow`] is the one place
 //! that decides: at once on the loop, or on a worker thread while the interpreter waits.
 
-use std::collections::hash_map::RandomState;
 use std::fmt;
-use std::hash::{BuildHasher, Hasher};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +13,7 @@ use super::cancel::Cancel;
 use super::config::Config;
 use super::custom::{Pooled, Work};
 use super::listing::{Format, Listing};
+use super::random;
 use crate::auth::{Account, AuthFailed, Credentials};
 use crate::fs::{File, FileSystem, Metadata, OpenMode, together};
 use crate::proto::path::VirtualPath;
@@ -321,11 +320,8 @@ fn unique_name(fs: &dyn FileSystem, dir: &VirtualPath, prefix: &[u8]) -> io::Res
     if !fs.metadata(dir)?.is_dir() {
         return Err(not_a_directory());
     }
-    let random = RandomState::new();
-    for attempt in 0..UNIQUE_TRIES {
-        let mut hasher = random.build_hasher();
-        hasher.write_u64(attempt);
-        let mut bits = hasher.finish();
+    for _ in 0..UNIQUE_TRIES {
+        let mut bits = random::number();
         let mut name = prefix.to_vec();
         for _ in 0..8 {
             name.push(ALPHABET[(bits % 32) as usize]);

@@ -27,6 +27,7 @@ mod listing;
 pub(crate) mod logging;
 mod pool;
 pub(crate) mod question;
+mod random;
 mod secure;
 mod slot;
 pub(crate) mod transferred;
