@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -21,11 +22,11 @@ use super::front::{Front, Home, Lifeline};
 use super::heart::{Crew, Heart, OnLoop, meaning};
 use super::life::Life;
 use super::notify::Notifier;
-use super::reception::welcome;
+use super::reception::{UNAVAILABLE, turn_away, welcome};
 use crate::error::Error;
 use crate::session::Service;
 use crate::session::logging::TARGET;
-use crate::sys::process::{Child, Ending, any_ended, exit_of, fork, unblock_signals};
+use crate::sys::process::{Child, Ending, Private, any_ended, exit_of, fork, unblock_signals};
 use crate::sys::shared::Shared;
 
 /// How long children have to end once they are told to end at once.
@@ -75,6 +76,8 @@ pub(super) struct Children {
     board: Arc<Board>,
     grace: Duration,
     alive: HashMap<u32, Child>,
+    /// Of the lifeline's ends; they go before those are closed.
+    _private: [Private; 2],
     /// Ours and theirs: a child closes ours, so that when this process is gone, nobody has it.
     lifeline: Option<(UnixStream, UnixStream)>,
 }
@@ -86,7 +89,9 @@ impl Children {
     pub(super) fn new(service: &Arc<Service>, grace: Duration) -> Result<Children, Error> {
         let board = Shared::new(1).map_err(Error::system("share memory among workers"))?;
         let lifeline = UnixStream::pair().map_err(Error::system("tie workers to this process"))?;
+        let _private = [Private::new(&lifeline.0), Private::new(&lifeline.1)];
         Ok(Children {
+            _private,
             service: Arc::clone(service),
             board: Arc::new(Board(board)),
             grace,
@@ -99,14 +104,20 @@ impl Children {
         self.alive.is_empty()
     }
 
-    /// Gives birth to a child, which serves the part that `begin` tells it when it is run there. Gives
-    /// its number.
+    /// Gives birth to a child, which serves the part that `begin` tells it when it is run there, and
+    /// has the descriptor `listener`. Gives its number.
     ///
     /// # Errors
     ///
     /// When the system has no room for another process.
-    pub(super) fn bear(&mut self, begin: impl FnOnce() -> Option<Part>) -> io::Result<u32> {
-        let child = fork(|| self.serve(begin()))?;
+    pub(super) fn bear(
+        &mut self,
+        listener: Option<RawFd>,
+        begin: impl FnOnce() -> Option<Part>,
+    ) -> io::Result<u32> {
+        let lifeline = self.lifeline.iter().map(|(_, theirs)| theirs.as_raw_fd());
+        let keep: Vec<RawFd> = lifeline.chain(listener).collect();
+        let child = fork(&keep, || self.serve(begin()))?;
         let number = child.id();
         self.alive.insert(number, child);
         Ok(number)
@@ -114,24 +125,29 @@ impl Children {
 
     /// Those that have ended, and how. They are counted out with all that was theirs.
     pub(super) fn bury(&mut self) -> Vec<(u32, Ending)> {
-        let mut ended = Vec::new();
-        while let Some(number) = any_ended() {
+        let (mut ended, mut hidden) = (Vec::new(), false);
+        while let Some(number) = any_ended().filter(|_| !hidden) {
             match self.alive.get(&number).and_then(exit_of) {
                 Some(ending) => self.forget(number, ending, &mut ended),
                 // A child of somebody else's in this process hides ours behind it.
-                None => {
-                    let ours = self.alive.iter();
-                    let gone: Vec<_> = ours
-                        .filter_map(|(&number, child)| Some((number, exit_of(child)?)))
-                        .collect();
-                    for (number, ending) in gone {
-                        self.forget(number, ending, &mut ended);
-                    }
-                    break;
-                }
+                None => hidden = true,
             }
         }
+        // Somebody else may have waited for ours, too.
+        if hidden || ended.is_empty() {
+            self.ask_all(&mut ended);
+        }
         ended
+    }
+
+    fn ask_all(&mut self, ended: &mut Vec<(u32, Ending)>) {
+        let ours = self.alive.iter();
+        let gone: Vec<_> = ours
+            .filter_map(|(&number, child)| Some((number, exit_of(child)?)))
+            .collect();
+        for (number, ending) in gone {
+            self.forget(number, ending, ended);
+        }
     }
 
     fn forget(&mut self, number: u32, ending: Ending, ended: &mut Vec<(u32, Ending)>) {
@@ -152,22 +168,29 @@ impl Children {
         }
     }
 
-    /// Waits until all have ended; kills those that do not.
+    /// Waits until all have ended; kills those that do not, and leaves behind those that do not even
+    /// then (a file system that hangs keeps them from it).
     pub(super) fn end(&mut self) {
-        let deadline = Instant::now() + LAST_WAIT;
-        let mut killed = false;
+        if self.all_end_in(LAST_WAIT) {
+            return;
+        }
+        let left = self.alive.len();
+        log::warn!(target: TARGET, "{left} worker process(es) do not end; killing them");
+        for child in self.alive.values() {
+            child.signal(libc::SIGKILL);
+        }
+        if !self.all_end_in(LAST_WAIT) {
+            let left = self.alive.len();
+            error!(target: TARGET, "{left} worker process(es) left behind");
+        }
+    }
+
+    fn all_end_in(&mut self, time: Duration) -> bool {
+        let deadline = Instant::now() + time;
         loop {
-            self.bury();
-            if self.alive.is_empty() {
-                return;
-            }
-            if !killed && Instant::now() >= deadline {
-                let left = self.alive.len();
-                log::warn!(target: TARGET, "{left} worker process(es) do not end; killing them");
-                for child in self.alive.values() {
-                    child.signal(libc::SIGKILL);
-                }
-                killed = true;
+            self.ask_all(&mut Vec::new());
+            if self.alive.is_empty() || Instant::now() >= deadline {
+                return self.alive.is_empty();
             }
             std::thread::sleep(LOOK);
         }
@@ -175,8 +198,11 @@ impl Children {
 
     /// What a child does from its birth on. Gives the status that it ends with.
     fn serve(&mut self, part: Option<Part>) -> i32 {
-        // Our end of it is the parent's alone.
-        let lifeline = self.lifeline.take().map(|(_, theirs)| theirs);
+        let lifeline = self.lifeline.take().map(|(ours, theirs)| {
+            // It is closed here already.
+            std::mem::forget(ours);
+            theirs
+        });
         self.alive.clear();
         let served = match part.zip(lifeline) {
             Some((part, lifeline)) => lifeline
@@ -215,8 +241,14 @@ impl Children {
             } => {
                 service.census.hand_over(place, counted_by, pid);
                 let seat = service.census.adopt(place);
+                reactor = match Reactor::small() {
+                    Ok(reactor) => reactor,
+                    Err(error) => {
+                        turn_away(socket, peer, UNAVAILABLE);
+                        return Err(error);
+                    }
+                };
                 let client = Arrival { socket, peer, seat };
-                reactor = Reactor::small()?;
                 life = Life::closing(self.grace);
                 let service = Arc::clone(service);
                 let begin = move |cx: &mut Context<'_>| welcome(&service, cx, client);
@@ -225,7 +257,7 @@ impl Children {
         }
         let key = reactor.spawn(Box::new(front));
         reactor.watch_signals(key, &WATCHED)?;
-        unblock_signals();
+        unblock_signals(&WATCHED);
         // What was written before this child was born made no noise for it.
         if let Some(order) = self.board.read() {
             outbox.post(Event::Order(order));

@@ -19,6 +19,8 @@ use crate::session::Service;
 use crate::session::census::Full;
 use crate::session::guard::BANNED;
 use crate::session::logging::TARGET;
+#[cfg(unix)]
+use crate::sys::process::Private;
 
 const LISTEN: Channel = Channel::new(0);
 const LIFELINE: Channel = Channel::new(1);
@@ -40,6 +42,9 @@ pub(super) type Lifeline = mio::net::UnixStream;
 pub(super) type Lifeline = TcpStream;
 
 pub(super) struct Front {
+    /// Of the listening socket; it goes before that is closed.
+    #[cfg(unix)]
+    private: Option<Private>,
     /// None when nobody is to wait in its queue.
     accept: Option<AcceptLoop>,
     lifeline: Option<Lifeline>,
@@ -51,6 +56,8 @@ pub(super) struct Front {
 impl Front {
     pub(super) fn new(service: Arc<Service>, home: Home, outbox: Outbox) -> Front {
         Front {
+            #[cfg(unix)]
+            private: None,
             accept: None,
             lifeline: None,
             home,
@@ -61,6 +68,10 @@ impl Front {
 
     /// Takes clients in from `listener`, `budget` at a time.
     pub(super) fn listening(mut self, listener: Listener, budget: usize) -> Front {
+        #[cfg(unix)]
+        {
+            self.private = Some(Private::new(&listener));
+        }
         self.accept = Some(AcceptLoop::new(listener).with_budget(budget));
         self
     }
@@ -162,6 +173,10 @@ impl Dispatcher for Front {
             && let Some(mut accept) = self.accept.take()
         {
             accept.stop(cx);
+            #[cfg(unix)]
+            {
+                self.private = None;
+            }
         }
     }
 }

@@ -11,8 +11,8 @@ pub(super) enum Phase {
     Serving,
     /// No new clients; those who are here may stay.
     Closing,
-    /// The same, but only until then.
-    Draining(Instant),
+    /// The same, but only until then; `None` is beyond the clock's range.
+    Draining(Option<Instant>),
     Over,
 }
 
@@ -54,9 +54,7 @@ impl Life {
             (_, Order::Stop) => Phase::Over,
             (Phase::Serving, Order::Close) => Phase::Closing,
             (Phase::Serving | Phase::Closing, Order::Drain) => {
-                let until = now.checked_add(self.grace);
-                // Beyond the clock's range is for ever.
-                until.map_or(Phase::Closing, Phase::Draining)
+                Phase::Draining(now.checked_add(self.grace))
             }
             (_, Order::Close | Order::Drain) => return false,
         };
@@ -75,7 +73,7 @@ impl Life {
     /// When the clients that are left have had their time.
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self.phase {
-            Phase::Draining(until) => Some(until),
+            Phase::Draining(until) => until,
             _ => None,
         }
     }
@@ -85,7 +83,7 @@ impl Life {
         match self.phase {
             Phase::Serving => false,
             Phase::Closing => empty,
-            Phase::Draining(until) => empty || now() >= until,
+            Phase::Draining(until) => empty || until.is_some_and(|until| now() >= until),
             Phase::Over => true,
         }
     }
@@ -134,9 +132,14 @@ mod tests {
     }
 
     #[test]
-    fn an_endless_grace_has_no_end() {
+    fn an_endless_grace_ends_by_a_second_signal() {
         let (mut life, now) = (Life::new(Duration::MAX), Instant::now());
-        assert!(life.takes(Order::Drain, now));
-        assert_eq!((life.phase(), life.deadline()), (Phase::Closing, None));
+        assert!(life.takes(life.ending(), now));
+        assert_eq!(
+            (life.phase(), life.deadline()),
+            (Phase::Draining(None), None)
+        );
+        assert!(!over(&life, false, now + GRACE * 100) && over(&life, true, now));
+        assert_eq!(life.ending(), Order::Stop);
     }
 }

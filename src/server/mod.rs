@@ -54,6 +54,8 @@ use self::threads::{OnThreads, Threads};
 pub use self::workers::Workers;
 use crate::error::Error;
 use crate::session::logging::TARGET;
+#[cfg(unix)]
+use crate::sys::process::Private;
 
 /// An FTP server that listens; it serves when told to.
 ///
@@ -71,6 +73,9 @@ use crate::session::logging::TARGET;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct FtpServer {
+    /// Of the listening socket; it goes before that is closed.
+    #[cfg(unix)]
+    _private: Private,
     listener: Listener,
     address: SocketAddr,
     settings: Settings,
@@ -87,6 +92,8 @@ impl FtpServer {
     fn new(listener: Listener, address: SocketAddr, settings: Settings) -> FtpServer {
         let (outbox, inbox) = channel();
         FtpServer {
+            #[cfg(unix)]
+            _private: Private::new(&listener),
             listener,
             address,
             settings,
@@ -210,7 +217,7 @@ impl FtpServer {
             }
             #[cfg(unix)]
             Workers::MultiProcess => {
-                let crew = processes::OnProcesses::new(&service, life.grace(), &self.listener)?;
+                let crew = processes::OnProcesses::new(&service, life.grace())?;
                 // One at a time, or a child would inherit the connections of those behind it.
                 let front = front(Home::Processes).listening(self.listener, 1);
                 (front, Box::new(crew))

@@ -5,6 +5,11 @@
 use std::os::linux::net::SocketAddrExt;
 #[cfg(unix)]
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+#[cfg(unix)]
+use std::time::Duration;
+
+#[cfg(unix)]
+use crate::session::logging::TARGET;
 
 /// The way to the service manager, if there is one to be told.
 #[derive(Default)]
@@ -42,12 +47,12 @@ impl Notifier {
     fn send(&self, state: &str) {
         let Some(to) = &self.to else { return };
         let sent = UnixDatagram::unbound().and_then(|socket| {
-            socket.set_nonblocking(true)?;
+            // A manager that is busy is waited for, but not for long.
+            socket.set_write_timeout(Some(Duration::from_secs(1)))?;
             socket.send_to_addr(state.as_bytes(), to)
         });
         if let Err(error) = sent {
-            let target = crate::session::logging::TARGET;
-            log::warn!(target: target, "cannot tell the service manager {state:?}: {error}");
+            log::warn!(target: TARGET, "cannot tell the service manager {state:?}: {error}");
         }
     }
 
@@ -65,7 +70,7 @@ fn address(socket: std::ffi::OsString) -> Option<SocketAddr> {
         _ => SocketAddr::from_pathname(&socket),
     };
     if let Err(error) = &address {
-        log::warn!("NOTIFY_SOCKET {socket:?} is no address: {error}");
+        log::warn!(target: TARGET, "NOTIFY_SOCKET {socket:?} is no address: {error}");
     }
     address.ok()
 }

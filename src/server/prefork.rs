@@ -1,6 +1,7 @@
 //! A fixed number of worker processes that share the listening socket; one that dies is replaced.
 
 use std::io;
+use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,13 +16,13 @@ use super::restarts::Post;
 use crate::error::Error;
 use crate::session::Service;
 use crate::session::logging::TARGET;
-use crate::sys::process::Ending;
+use crate::sys::process::{Ending, Private};
 
 /// The clients live in worker processes.
 pub(super) struct Workforce {
     children: Children,
     /// Ours is for workers to come.
-    listener: Option<Listener>,
+    listener: Option<(Private, Listener)>,
     posts: Vec<Post>,
 }
 
@@ -35,7 +36,7 @@ impl Workforce {
         let now = Instant::now();
         Ok(Workforce {
             children: Children::new(service, grace)?,
-            listener: Some(listener),
+            listener: Some((Private::new(&listener), listener)),
             posts: (0..workers).map(|_| Post::new(now)).collect(),
         })
     }
@@ -98,9 +99,16 @@ impl Crew for Workforce {
                 continue;
             }
             let listener = &mut self.listener;
+            let descriptor = listener
+                .as_ref()
+                .map(|(_, listener)| listener.as_fd().as_raw_fd());
             // In the child, whose copy of it this is.
-            let begin = || listener.take().map(Part::Listener);
-            match self.children.bear(begin) {
+            let begin = || {
+                let (private, listener) = listener.take()?;
+                drop(private);
+                Some(Part::Listener(listener))
+            };
+            match self.children.bear(descriptor, begin) {
                 Ok(worker) => {
                     info!(target: TARGET, "worker {worker} starts");
                     post.born(worker, now);

@@ -1,10 +1,9 @@
 //! A process for each client, forked when he has connected.
 
-use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ftpdlib_reactor::{Listener, Reactor};
+use ftpdlib_reactor::Reactor;
 use log::{error, warn};
 
 use super::children::{Children, Part};
@@ -15,36 +14,25 @@ use super::reception::{UNAVAILABLE, turn_away};
 use crate::error::Error;
 use crate::session::Service;
 use crate::session::logging::TARGET;
-use crate::sys::process::{Ending, close_inherited};
+use crate::sys::process::Ending;
 
 /// The clients live in processes of their own.
 pub(super) struct OnProcesses {
     service: Arc<Service>,
     children: Children,
-    /// The socket that this process listens on, and its children must not.
-    listener: Option<RawFd>,
 }
 
 impl OnProcesses {
-    pub(super) fn new(
-        service: &Arc<Service>,
-        grace: Duration,
-        listener: &Listener,
-    ) -> Result<OnProcesses, Error> {
+    pub(super) fn new(service: &Arc<Service>, grace: Duration) -> Result<OnProcesses, Error> {
         Ok(OnProcesses {
             service: Arc::clone(service),
             children: Children::new(service, grace)?,
-            listener: Some(listener.as_fd().as_raw_fd()),
         })
     }
 }
 
 impl Crew for OnProcesses {
     fn carry_out(&mut self, order: Order, _: &mut Reactor) {
-        if matches!(order, Order::Close | Order::Drain | Order::Stop) {
-            // It is closed now, and its number may be another's.
-            self.listener = None;
-        }
         self.children.carry_out(order);
     }
 
@@ -55,12 +43,11 @@ impl Crew for OnProcesses {
     fn arrival(&mut self, arrival: Arrival) {
         let Arrival { socket, peer, seat } = arrival;
         let census = &self.service.census;
-        let (place, us) = (seat.leave(), std::process::id());
-        let (listener, mut socket) = (self.listener, Some(socket));
-        let born = self.children.bear(|| {
-            if let Some(listener) = listener {
-                close_inherited(listener);
-            }
+        let us = std::process::id();
+        // He was counted in a moment ago.
+        let Some(place) = seat.leave() else { return };
+        let mut socket = Some(socket);
+        let born = self.children.bear(None, || {
             Some(Part::Client {
                 place,
                 counted_by: us,

@@ -56,7 +56,8 @@ pub(crate) struct Census {
 /// A client that is counted; dropping it counts him out, with all that is his.
 pub(crate) struct Seat {
     census: Arc<Census>,
-    place: u32,
+    /// None when he was counted out already.
+    place: Option<u32>,
 }
 
 /// A data connection that is counted; dropping it counts it out.
@@ -141,7 +142,7 @@ impl Census {
         self.here.fetch_add(1, Ordering::Relaxed);
         Seat {
             census: Arc::clone(self),
-            place,
+            place: Some(place),
         }
     }
 
@@ -195,11 +196,9 @@ impl Seat {
         let census = &self.census;
         let shares = limits.read_limit > 0 || limits.write_limit > 0;
         let counted = census.tally(|tally| {
-            if census.is_full(tally) {
-                return None;
-            }
+            let client = self.place.filter(|_| !census.is_full(tally))?;
             let place = tally.enter(census.worker(), 0)?;
-            let held = shares.then(|| tally.hold(place, self.place)).flatten();
+            let held = shares.then(|| tally.hold(place, client)).flatten();
             Some((place, held))
         });
         let text = "Too many connections. Can't open data channel";
@@ -224,28 +223,32 @@ impl Seat {
         }
         // No address looks like this.
         let hash = self.census.hash(("user", user));
-        self.census
-            .tally(|tally| tally.log_in(self.place, hash, most as u64))
+        self.place.is_some_and(|place| {
+            self.census
+                .tally(|tally| tally.log_in(place, hash, most as u64))
+        })
     }
 
     /// The client is nobody's session any more.
     pub(crate) fn log_out(&self) {
-        self.census.tally(|tally| tally.log_out(self.place));
+        if let Some(place) = self.place {
+            self.census.tally(|tally| tally.log_out(place));
+        }
     }
 
     /// Counts the client out before he is gone.
     pub(crate) fn release(&mut self) {
-        let place = std::mem::take(&mut self.place);
-        if place != 0 {
+        if let Some(place) = self.place.take() {
             self.census.here.fetch_sub(1, Ordering::Relaxed);
             self.census.tally(|tally| tally.leave(place));
         }
     }
 
-    /// Leaves the client counted, for another process to adopt.
-    pub(crate) fn leave(mut self) -> u32 {
+    /// Leaves the client counted, for another process to adopt, unless he was counted out already.
+    pub(crate) fn leave(mut self) -> Option<u32> {
+        let place = self.place.take()?;
         self.census.here.fetch_sub(1, Ordering::Relaxed);
-        std::mem::take(&mut self.place)
+        Some(place)
     }
 }
 
@@ -362,12 +365,27 @@ mod tests {
     }
 
     #[test]
+    fn who_is_counted_out_counts_for_nothing() {
+        let census = census(0, 0, 1);
+        let mut seat = census.admit(IP).unwrap();
+        let none = Limits::default();
+        seat.release();
+        assert_eq!((census.count(), census.here()), (1, 0));
+        assert!(!seat.log_in("bob", none) && seat.connection(none).is_err());
+        seat.log_out();
+        let other = census.admit(IP).unwrap();
+        assert!(other.log_in("bob", none));
+        drop(seat);
+        assert_eq!((census.count(), census.here()), (2, 1));
+    }
+
+    #[test]
     fn a_dead_workers_connections_are_counted_out() {
         let census = census(4, 1, 1);
         let seat = census.admit(IP).unwrap();
         assert!(seat.log_in("bob", Limits::default()));
         // Another process has it, with a data connection of its own, and is killed.
-        let place = seat.leave();
+        let place = seat.leave().unwrap();
         census.hand_over(place, 1, 22);
         census.begin_worker(22);
         let adopted = census.adopt(place);

@@ -186,18 +186,22 @@ impl Control {
         }
     }
 
-    /// Takes leave, when everything is sent; true when that is done. What the client sent and
-    /// nobody will read is taken out of the socket, for a close with unread bytes would reset the
-    /// connection and lose the last reply.
-    pub(super) fn finish(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
-        match self.stream.finish() {
+    /// Says that no more comes, as far as TLS has words for it, when everything is sent; true when
+    /// that is done.
+    pub(super) fn send_end(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
+        match self.stream.send_end() {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait_to_write(cx),
-            result => {
-                result?;
-                self.stream.discard(cx.scratch());
-                Ok(true)
-            }
+            result => result.map(|()| true),
         }
+    }
+
+    /// Takes leave behind [`send_end`](Control::send_end). What the client sent and nobody will read
+    /// is taken out of the socket, for a close with unread bytes would reset the connection and lose
+    /// the last reply.
+    pub(super) fn finish(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        self.stream.finish()?;
+        self.stream.discard(cx.scratch());
+        Ok(())
     }
 
     /// From here on the connection is TLS. What the client had sent in clear behind its AUTH is

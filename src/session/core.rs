@@ -183,14 +183,12 @@ impl Core {
     pub(super) fn take_leave(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         // Nothing can be said in the middle of a handshake.
         if !self.control.is_handshaking() {
-            if !self.control.flush(cx)? {
+            if !self.control.flush(cx)? || !self.control.send_end(cx)? {
                 return Ok(());
             }
             // Before he can see the end of the connection, and come again.
             self.interpreter.leave_seat();
-            if !self.control.finish(cx)? {
-                return Ok(());
-            }
+            self.control.finish(cx)?;
         }
         cx.close();
         Ok(())

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::TcpListener;
-use std::os::fd::{FromRawFd, RawFd};
+use std::os::fd::{BorrowedFd, FromRawFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use socket2::SockRef;
@@ -19,18 +19,19 @@ pub(crate) fn take_listener(number: RawFd) -> io::Result<TcpListener> {
     if unsafe { libc::fcntl(number, libc::F_GETFD) } == -1 {
         return Err(unusable("there is no such descriptor"));
     }
-    if TAKEN.swap(true, Ordering::SeqCst) {
-        return Err(unusable("it was taken already"));
-    }
-    // SAFETY: it is open, it was given to this process to be used so, and nobody else here has taken
-    // it, by the flag above.
-    let listener = unsafe { TcpListener::from_raw_fd(number) };
-    let socket = SockRef::from(&listener);
+    // SAFETY: it is open, and only looked at while this is borrowed.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
+    let socket = SockRef::from(&borrowed);
     let address = socket.local_addr().ok().and_then(|addr| addr.as_socket());
     if address.is_none() || !socket.is_listener().unwrap_or(false) {
         return Err(unusable("it is no TCP socket that listens"));
     }
+    if TAKEN.swap(true, Ordering::SeqCst) {
+        return Err(unusable("it was taken already"));
+    }
     // Not for programs that this one starts.
     socket.set_cloexec(true)?;
-    Ok(listener)
+    // SAFETY: it is open, it was given to this process to be used so, and nobody else here has taken
+    // it, by the flag above.
+    Ok(unsafe { TcpListener::from_raw_fd(number) })
 }

@@ -193,10 +193,7 @@ mod memory {
 
     impl Memory {
         pub(super) fn new(words: usize) -> io::Result<Memory> {
-            // Zeroed by the system, so that pages cost nothing before they are used.
-            let plain = Box::into_raw(vec![0_u64; words].into_boxed_slice());
-            // SAFETY: an atomic has the size, alignment and values of its integer.
-            let words = unsafe { Box::from_raw(plain as *mut [AtomicU64]) };
+            let words = (0..words).map(|_| AtomicU64::new(0)).collect();
             let locked = AtomicBool::new(false);
             Ok(Memory { words, locked })
         }

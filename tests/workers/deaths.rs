@@ -89,12 +89,13 @@ fn when_the_parent_is_killed_nobody_holds_the_port_and_transfers_end() {
 #[test]
 fn a_parent_killed_at_any_moment_leaves_nobody_at_the_port() {
     for model in PROCESSES {
-        for _ in 0..10 {
+        for served in [0, 0, 0, 1, 2, 5, 10, 20, 50, 100] {
             let home = tempfile::tempdir().unwrap();
             // Not all workers are there yet.
             let mut program =
                 crate::common::program::Program::start(home.path(), &["--concurrency", model]);
             let addr = program.addr();
+            (0..served).for_each(|_| drop(program.connect()));
             let clients = std::thread::spawn(move || {
                 while let Ok(mut stream) = std::net::TcpStream::connect(addr) {
                     let _ = stream.read(&mut [0; 100]);

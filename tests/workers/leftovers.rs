@@ -11,7 +11,7 @@ use crate::model::{MODELS, children_of, start};
 const SESSIONS: usize = 20_000;
 const THREADS: usize = 4;
 /// What the allocator may keep for later, in KiB.
-const SLACK: u64 = 2048;
+const SLACK: u64 = 4096;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Holdings {

@@ -148,3 +148,26 @@ fn a_users_transfers_share_his_bandwidth_over_all_workers() {
         assert!(took <= Duration::from_millis(6000), "{model}: {took:?}");
     }
 }
+
+#[test]
+fn what_is_drawn_by_lot_is_drawn_anew_in_each_process() {
+    for model in PROCESSES {
+        let home = tempfile::tempdir().unwrap();
+        let program = start(model, home.path(), &["-w"]);
+        let mut clients: Vec<_> = (0..8).map(|_| program.anonymous()).collect();
+        let mut told: Vec<String> = clients
+            .iter_mut()
+            .map(|client| client.expect("EPSV", 229).text.clone())
+            .collect();
+        told.sort();
+        told.dedup();
+        assert_eq!(told.len(), 8, "{model}: {told:?}");
+        // Names that nobody has are another's in no process.
+        let mut uploads: Vec<_> = clients.iter_mut().map(|c| c.begin("STOU")).collect();
+        uploads.clear();
+        for client in &mut clients {
+            client.expect_reply(226);
+        }
+        assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 8);
+    }
+}
