@@ -136,7 +136,9 @@ impl FtpServer {
     /// the server. They must not be in one another's way: who blocks holds up everybody on the loop.
     ///
     /// With another [model](Workers) than [`Workers::Async`] the loop is that of the process that
-    /// begins it all, not those of the workers. When the server ends, so does the loop.
+    /// begins it all, not those of the workers. With [`Workers::MultiProcess`] the process of a client
+    /// keeps open what connections the loop had when it was forked. When the server ends, so does the
+    /// loop.
     ///
     /// # Errors
     ///

@@ -17,7 +17,9 @@ use crate::error::Error;
 ///
 /// The models with processes fork, which the system makes safe only for programs that have no other
 /// threads at that time, or whose threads hold no lock that a callback or the logger needs. What a
-/// child changes in memory, its parent does not see. They are had on UNIX.
+/// child changes in memory, its parent does not see; what the program has open, a connection to a
+/// database, say, or a client of another server in the same process, each child has open too, until it
+/// ends. (Of listening sockets of other servers it has none.) They are had on UNIX.
 ///
 /// ```no_run
 /// use ftpdlib::{DummyAuthorizer, FtpServer, Workers};
