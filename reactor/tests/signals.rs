@@ -99,6 +99,27 @@ fn a_signal_wakes_a_waiting_loop() {
 }
 
 #[test]
+fn a_flood_of_one_signal_hides_no_other() {
+    let (flood, rare) = (libc::SIGVTALRM, libc::SIGPROF);
+    let mut reactor = Loop::new();
+    let log = Log::default();
+    let l = log.clone();
+    let probe = Probe::new().signal(move |_, signal| {
+        if signal == libc::SIGPROF {
+            l.add("rare");
+        }
+    });
+    let key = reactor.spawn(probe.boxed());
+    reactor.watch_signals(key, &[flood, rare]).unwrap();
+    // More than any pair of sockets holds while nobody reads.
+    (0..200_000).for_each(|_| raise(flood));
+    raise(rare);
+    turn_until(&mut reactor, || log.len() > 0);
+    settle(&mut reactor);
+    assert_eq!(log.len(), 1);
+}
+
+#[test]
 fn what_came_for_a_loop_that_is_gone_does_not_reach_the_next() {
     let signal = libc::SIGWINCH;
     let log = Log::default();

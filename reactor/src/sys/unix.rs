@@ -29,6 +29,8 @@ struct Target {
     /// The process whose loop it is: a forked child inherits the table, but not the loops.
     pid: AtomicI32,
     fd: AtomicI32,
+    /// Signals that there was no room for in the pair: each is told once.
+    missed: AtomicU64,
 }
 
 static TARGETS: [Target; LOOPS] = [const {
@@ -36,6 +38,7 @@ static TARGETS: [Target; LOOPS] = [const {
         watched: AtomicU64::new(0),
         pid: AtomicI32::new(0),
         fd: AtomicI32::new(-1),
+        missed: AtomicU64::new(0),
     }
 }; LOOPS];
 
@@ -91,6 +94,7 @@ impl Watch {
         let (index, mut reader) = claim(&mut book())?;
         // What came for the loop that had it before.
         drain(&mut reader, |_| {});
+        TARGETS[index].missed.store(0, Ordering::SeqCst);
         Ok(Watch {
             index,
             watched: 0,
@@ -136,6 +140,9 @@ impl Watch {
         if let Some(reader) = &mut self.reader {
             drain(reader, |byte| signals.push(i32::from(byte)));
         }
+        let missed = TARGETS[self.index].missed.swap(0, Ordering::SeqCst);
+        let missed = (1..=SIGNALS as i32).filter(|&signal| missed & bit(signal) != 0);
+        signals.extend(missed);
         signals.retain(|&signal| (1..=SIGNALS as i32).contains(&signal));
         signals.retain(|&signal| self.watched & bit(signal) != 0);
         signals
@@ -320,9 +327,13 @@ extern "C" fn on_signal(signal: c_int) {
             && target.pid.load(Ordering::SeqCst) == pid
         {
             let fd = target.fd.load(Ordering::SeqCst);
-            // SAFETY: one readable byte; the descriptor is never closed in this process. When the
-            // pair is full, the loop has enough signals to read.
-            unsafe { libc::write(fd, (&raw const byte).cast(), 1) };
+            // SAFETY: one readable byte; the descriptor is never closed in this process.
+            if unsafe { libc::write(fd, (&raw const byte).cast(), 1) } != 1 {
+                target.missed.fetch_or(bit(signal), Ordering::SeqCst);
+                let wake = 0_u8;
+                // SAFETY: as above. If the pair is full still, the loop is about to wake anyway.
+                unsafe { libc::write(fd, (&raw const wake).cast(), 1) };
+            }
         }
     }
     errno::set(errno);

@@ -27,7 +27,8 @@ const PLACE: usize = 4;
 const HELD: u64 = 1 << 63;
 
 /// An address or a user: its hash, how many clients it has, and how many connections besides hold
-/// it. With none of either it is free.
+/// it. With none of either it is free, unless something was paid for: a user who comes again is to find
+/// what he has used up.
 const HASH: usize = 0;
 const CLIENTS: usize = 1;
 const HOLDS: usize = 2;
@@ -251,7 +252,7 @@ impl<'a> Tally<'a> {
             self.add(KEYS_USED, 1);
             self.get(KEYS_USED)
         } else {
-            return None;
+            return self.sweep().then(|| self.count_in(hash, what)).flatten();
         };
         let (at, chain) = (self.key(key), self.chain(hash));
         self.set(at + HASH, hash);
@@ -270,9 +271,28 @@ impl<'a> Tally<'a> {
         }
         let at = self.key(key);
         self.subtract(at + what, 1);
-        if self.is_counted(key) {
-            return;
+        if !self.is_in_use(key) {
+            self.free(key);
         }
+    }
+
+    /// Frees the keys that are kept only for what was paid for, when there is no room left; false when
+    /// there was none.
+    fn sweep(&self) -> bool {
+        let mut freed = false;
+        for key in 1..=self.get(KEYS_USED) {
+            if !self.is_counted(key) {
+                self.set(self.key(key) + PAID, 0);
+                self.set(self.key(key) + PAID + 1, 0);
+                self.free(key);
+                freed = true;
+            }
+        }
+        freed
+    }
+
+    fn free(&self, key: u64) {
+        let at = self.key(key);
         let mut link = self.chain(self.get(at + HASH));
         while self.get(link) != key && self.get(link) != 0 {
             link = self.key(self.get(link)) + NEXT_KEY;
@@ -285,6 +305,11 @@ impl<'a> Tally<'a> {
     fn is_counted(&self, key: u64) -> bool {
         let at = self.key(key);
         self.get(at + CLIENTS) + self.get(at + HOLDS) > 0
+    }
+
+    fn is_in_use(&self, key: u64) -> bool {
+        let paid = self.key(key) + PAID;
+        self.is_counted(key) || self.get(paid) != 0 || self.get(paid + 1) != 0
     }
 
     /// Makes everything anew from the places: a holder of the lock has died in the midst of a change.
@@ -324,7 +349,7 @@ impl<'a> Tally<'a> {
         self.set(KEYS_FREE, 0);
         for key in 1..=keys {
             let at = self.key(key);
-            let link = match self.is_counted(key) {
+            let link = match self.is_in_use(key) {
                 false => KEYS_FREE,
                 true => self.chain(self.get(at + HASH)),
             };
@@ -408,7 +433,8 @@ mod tests {
         let free = chain(tally.get(KEYS_FREE), &|key| {
             tally.get(tally.key(key) + NEXT_KEY)
         });
-        assert_eq!(free + counts.len() as u64, tally.get(KEYS_USED));
+        let in_use = (1..=tally.get(KEYS_USED)).filter(|&key| tally.is_in_use(key));
+        assert_eq!(free + in_use.count() as u64, tally.get(KEYS_USED));
     }
 
     #[test]
@@ -475,6 +501,33 @@ mod tests {
             tally.leave(place);
         }
         assert_sound(&tally);
+    }
+
+    #[test]
+    fn who_goes_and_comes_again_finds_what_he_has_used_up() {
+        let shape = Shape::new(4);
+        let memory = memory(shape);
+        let tally = Tally::new(&memory, shape);
+        let visit = |hash| {
+            let client = tally.enter(1, 0).unwrap();
+            let data = tally.enter(1, 0).unwrap();
+            assert!(tally.log_in(client, hash, 1));
+            let word = tally.hold(data, client).unwrap();
+            let paid = tally.get(word);
+            tally.set(word, 42);
+            tally.leave(client);
+            tally.leave(data);
+            assert_sound(&tally);
+            paid
+        };
+        assert_eq!((visit(500), visit(500)), (0, 42));
+        tally.recover();
+        assert_eq!(visit(500), 42);
+        // When there is no room for others, it is forgotten.
+        for hash in 501..=508 {
+            assert_eq!(visit(hash), 0);
+        }
+        assert_eq!((visit(508), visit(500)), (42, 0));
     }
 
     #[test]
