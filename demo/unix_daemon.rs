@@ -29,7 +29,6 @@ fn main() {
 mod daemon {
     use std::fs::{self, File, OpenOptions};
     use std::io::{self, Write};
-    use std::os::fd::AsRawFd;
     use std::os::unix::process::CommandExt;
     use std::path::PathBuf;
     use std::process::{Command, ExitCode, Stdio};
@@ -37,6 +36,8 @@ mod daemon {
     use std::time::{Duration, Instant};
 
     use ftpdlib::{DummyAuthorizer, FtpServer, Perm};
+    use rustix::fs::{FlockOperation, flock};
+    use rustix::process::{Pid, Signal, kill_process};
 
     /// How long a start or a stop may take. Transfers have 10 seconds to finish.
     const PATIENCE: Duration = Duration::from_secs(15);
@@ -73,24 +74,21 @@ mod daemon {
 
     /// The daemon's process, if it is there. The pid file is locked as long as it is, so a file that
     /// a crash left behind, or a process that has its number by chance, deceives nobody.
-    fn running() -> Option<i32> {
+    fn running() -> Option<Pid> {
         let pid = File::open(file("pid")).ok()?;
         if lock(&pid).is_ok() {
             return None;
         }
-        fs::read_to_string(file("pid")).ok()?.trim().parse().ok()
+        let pid = fs::read_to_string(file("pid")).ok()?;
+        Pid::from_raw(pid.trim().parse().ok()?)
     }
 
     /// Locks a file for as long as it is open.
     fn lock(file: &File) -> io::Result<()> {
-        // SAFETY: takes numbers; the descriptor is open.
-        match unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } {
-            0 => Ok(()),
-            _ => Err(io::Error::last_os_error()),
-        }
+        Ok(flock(file, FlockOperation::NonBlockingLockExclusive)?)
     }
 
-    /// Starts this program again as `serve`, in a session of its own, and waits until it serves.
+    /// Starts this program again as `serve`, in a process group of its own, and waits until it serves.
     fn start() -> Done {
         if let Some(pid) = running() {
             return Err(format!("it is running already, pid {pid}").into());
@@ -104,14 +102,9 @@ mod daemon {
             .arg("serve")
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
-            .stderr(log);
-        // SAFETY: setsid(2) may be called between fork and exec; it takes the daemon off its terminal.
-        unsafe {
-            command.pre_exec(|| match libc::setsid() {
-                -1 => Err(io::Error::last_os_error()),
-                _ => Ok(()),
-            });
-        }
+            .stderr(log)
+            // Ctrl-C at the terminal that it was started from is not for it.
+            .process_group(0);
         let mut child = command.spawn()?;
         let deadline = Instant::now() + PATIENCE;
         while running().is_none() {
@@ -129,7 +122,7 @@ mod daemon {
             println!("{NOT_RUNNING}");
             return Ok(());
         };
-        signal(pid, libc::SIGTERM)?;
+        kill_process(pid, Signal::TERM)?;
         let deadline = Instant::now() + PATIENCE;
         while running().is_some() {
             if Instant::now() > deadline {
@@ -145,7 +138,7 @@ mod daemon {
         match running() {
             Some(pid) => {
                 // Each session writes a line to the log.
-                signal(pid, libc::SIGUSR1)?;
+                kill_process(pid, Signal::USR1)?;
                 println!(
                     "running, pid {pid}; its sessions are in {}",
                     file("log").display()
@@ -153,14 +146,6 @@ mod daemon {
                 Ok(())
             }
             None => Err(NOT_RUNNING.into()),
-        }
-    }
-
-    fn signal(pid: i32, signal: i32) -> io::Result<()> {
-        // SAFETY: takes two numbers.
-        match unsafe { libc::kill(pid, signal) } {
-            0 => Ok(()),
-            _ => Err(io::Error::last_os_error()),
         }
     }
 

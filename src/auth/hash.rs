@@ -1,15 +1,17 @@
 //! Hashes of passwords: made with argon2id, and checked also as crypt(3) and other servers' user
 //! files have them.
 
+use std::cell::RefCell;
 use std::error::Error;
 use std::fmt;
 use std::str::FromStr;
 
 use argon2::password_hash::phc;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use sha_crypt::ShaCrypt;
 use yescrypt::Yescrypt;
+use zeroize::Zeroizing;
 
 /// The memory that checking one hash may take.
 const MAX_MEMORY: u64 = 1 << 30;
@@ -94,8 +96,7 @@ impl PasswordHash {
     /// thread that may block: see [`Authorizer::is_slow`](crate::Authorizer::is_slow).
     pub fn verify(&self, password: &[u8]) -> bool {
         match self.kind {
-            Kind::Argon2 => phc::PasswordHash::new(&self.text)
-                .is_ok_and(|hash| Argon2::default().verify_password(password, &hash).is_ok()),
+            Kind::Argon2 => verify_argon2(password, &self.text).unwrap_or(false),
             Kind::Yescrypt => Yescrypt::default()
                 .verify_password(password, self.text.as_str())
                 .is_ok(),
@@ -105,6 +106,38 @@ impl PasswordHash {
                 .is_ok(),
         }
     }
+}
+
+thread_local! {
+    /// The memory that argon2 works in, kept for the next check on this thread: what is given back each
+    /// time stays with the allocator, which in the end holds many times of it.
+    static BLOCKS: RefCell<Vec<Block>> = const { RefCell::new(Vec::new()) };
+}
+
+fn verify_argon2(password: &[u8], text: &str) -> Result<bool, argon2::password_hash::Error> {
+    let hash = phc::PasswordHash::new(text)?;
+    let (Some(salt), Some(expected)) = (&hash.salt, &hash.hash) else {
+        return Ok(false);
+    };
+    let algorithm = Algorithm::try_from(hash.algorithm.as_str())?;
+    let version = hash.version.map(Version::try_from).transpose()?;
+    let params = Params::try_from(&hash)?;
+    let count = params.block_count();
+    let argon2 = Argon2::new(algorithm, version.unwrap_or_default(), params);
+    let mut output = Zeroizing::new(vec![0; expected.as_ref().len()]);
+    BLOCKS.with_borrow_mut(|blocks| {
+        if blocks.len() < count {
+            blocks.resize(count, Block::new());
+        }
+        argon2.hash_password_into_with_memory(
+            password,
+            salt.as_ref(),
+            &mut output,
+            &mut blocks[..count],
+        )
+    })?;
+    // Compares in constant time.
+    Ok(phc::Output::new(&output)? == *expected)
 }
 
 /// The hash as it stands in a file.

@@ -291,3 +291,19 @@ fn whatever_is_taken_for_a_hash_can_be_checked() {
     }
     assert!(checked > 100, "{checked}");
 }
+
+#[test]
+fn memory_that_was_used_before_changes_nothing() {
+    let (one, two) = (
+        PasswordHash::new(b"one").unwrap(),
+        PasswordHash::new(b"two").unwrap(),
+    );
+    let smaller =
+        "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHQ$Zm9yIG5vYm9keSBhdCBhbGwuLi4uLi4uLi4uLi4uLi4";
+    let smaller: PasswordHash = smaller.parse().unwrap();
+    for _ in 0..3 {
+        assert!(one.verify(b"one") && !one.verify(b"two"));
+        assert!(!smaller.verify(b"one"));
+        assert!(two.verify(b"two") && !two.verify(b"one"));
+    }
+}
