@@ -21,6 +21,7 @@ pub(crate) mod identity;
 #[cfg(unix)]
 pub(crate) mod inherited;
 pub(crate) mod local_time;
+pub(crate) mod name;
 pub(crate) mod owner;
 pub(crate) mod ports;
 #[cfg(unix)]
@@ -28,6 +29,9 @@ pub(crate) mod process;
 #[cfg(target_os = "linux")]
 pub(crate) mod procfs;
 pub(crate) mod retry;
+#[cfg(unix)]
 pub(crate) mod sendfile;
 pub(crate) mod shared;
 pub(crate) mod splice;
+#[cfg(windows)]
+pub(crate) mod token;
