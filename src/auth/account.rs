@@ -314,6 +314,26 @@ mod tests {
         }
     }
 
+    /// Where the system takes names in any case for the same file, no spelling gets around an override.
+    #[test]
+    fn an_override_holds_for_every_spelling_of_its_directory() {
+        let account =
+            account()
+                .perm(Perm::ALL)
+                .override_perm(path("/Archive"), Perm::READ_ONLY, true);
+        let other = if cfg!(windows) { Grant::No } else { Grant::Yes };
+        let cases = [
+            ("/Archive/x", Grant::No),
+            ("/aRCHIVE", other),
+            ("/archive/x", other),
+            ("/archive2", Grant::Yes),
+            ("/", Grant::Yes),
+        ];
+        expect(&account, Perm::WRITE, &cases);
+        assert!(account.has_override_below(&path("/")));
+        assert!(!account.has_override_below(&path("/archive")));
+    }
+
     #[test]
     fn permissions_on_a_path_and_overrides_below_it() {
         let path = |text: &str| text.parse::<VirtualPath>().unwrap();

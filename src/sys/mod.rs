@@ -29,7 +29,6 @@ pub(crate) mod process;
 #[cfg(target_os = "linux")]
 pub(crate) mod procfs;
 pub(crate) mod retry;
-#[cfg(unix)]
 pub(crate) mod sendfile;
 pub(crate) mod shared;
 pub(crate) mod splice;
