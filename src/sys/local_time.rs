@@ -58,7 +58,9 @@ pub(crate) fn utc_offset(seconds: i64) -> i32 {
     /// Seconds from 1601, where this system's time begins, to 1970.
     const TO_1970: i64 = 11_644_473_600;
 
-    let since_1601 = seconds.checked_add(TO_1970).and_then(|s| u64::try_from(s).ok());
+    let since_1601 = seconds
+        .checked_add(TO_1970)
+        .and_then(|s| u64::try_from(s).ok());
     let Some(ticks) = since_1601.and_then(|seconds| seconds.checked_mul(TICKS)) else {
         return 0;
     };
