@@ -26,7 +26,8 @@ const BUILT_IN: [u32; 2] = [500, 501];
 /// `Authentication failed.` in any case; the log says more. How long it takes is the system's
 /// business. Users are who they are, however they are written (`ann`, `OFFICE\ann`, `ann@office`, any
 /// case): settings for a user hold for all of it. The built-in accounts Administrator and Guest are
-/// refused unless [`allowed_users`](WindowsSettings::allowed_users) names them.
+/// refused unless [`allowed_users`](WindowsSettings::allowed_users) names them, and so is whoever has no
+/// password.
 ///
 /// Every account has the user's [`Identity`]: his uploads are his, and he reads what he could read at
 /// the machine. He sees the directory of his profile as `/`, or [another home](WindowsOverride::home).
@@ -69,6 +70,10 @@ impl WindowsAuthorizer {
 
     /// The user, if the password is his and nothing keeps him out; else what does, for the log.
     fn check(&self, name: &str, password: &[u8]) -> Result<Token, String> {
+        // The system may let in who has none.
+        if password.is_empty() {
+            return Err("no password was given".to_owned());
+        }
         let token = Token::log_on(name, password, self.settings.network_logon)
             .map_err(|error| error.to_string())?;
         // A system may let anybody in as somebody else.
@@ -102,13 +107,19 @@ impl WindowsAuthorizer {
             Some(home) => home,
             None => token.profile().map_err(not_available)?,
         };
+        // By one name, however it was written: limits count by it.
+        let account = match name {
+            ANONYMOUS => None,
+            _ => token.sid().name(),
+        };
+        let account = account.unwrap_or_else(|| name.to_owned());
         let identity = Identity::of_token(token);
         let files = self.files(&identity, &home).map_err(not_available)?;
         let default = match name {
             ANONYMOUS => Perm::READ_ONLY,
             _ => self.settings.global_perm,
         };
-        let mut account = Account::new(name, Arc::new(files))
+        let mut account = Account::new(account, Arc::new(files))
             .perm(settings.perm.unwrap_or(default))
             .identity(identity);
         let all = &self.settings;

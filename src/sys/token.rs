@@ -13,8 +13,8 @@ use std::ptr;
 use windows_sys::Win32::Foundation::HANDLE;
 use windows_sys::Win32::Security::{
     GetLengthSid, GetTokenInformation, ImpersonateLoggedOnUser, LOGON32_LOGON_INTERACTIVE,
-    LOGON32_LOGON_NETWORK, LOGON32_PROVIDER_DEFAULT, LogonUserW, LookupAccountNameW, RevertToSelf,
-    SidTypeUser, TOKEN_USER, TokenUser,
+    LOGON32_LOGON_NETWORK, LOGON32_PROVIDER_DEFAULT, LogonUserW, LookupAccountNameW,
+    LookupAccountSidW, RevertToSelf, SidTypeUser, TOKEN_USER, TokenUser,
 };
 use windows_sys::Win32::UI::Shell::GetUserProfileDirectoryW;
 use zeroize::Zeroizing;
@@ -24,6 +24,43 @@ use zeroize::Zeroizing;
 pub(crate) struct Sid(Box<[u8]>);
 
 impl Sid {
+    /// What its user is called: `ann`, or `OFFICE\ann` if he is none of this machine's; `None` if the
+    /// system has no name for it.
+    pub(crate) fn name(&self) -> Option<String> {
+        let mut sid = [0_u64; 32];
+        // Words, so that it is aligned.
+        for (word, bytes) in sid.iter_mut().zip(self.0.chunks(8)) {
+            let mut padded = [0; 8];
+            padded[..bytes.len()].copy_from_slice(bytes);
+            *word = u64::from_ne_bytes(padded);
+        }
+        let (mut name, mut domain) = ([0_u16; 1024], [0_u16; 1024]);
+        let (mut name_size, mut domain_size) = (name.len() as u32, domain.len() as u32);
+        let mut kind = 0;
+        // SAFETY: the SID is one that the system has given, and there is room of the sizes that are told.
+        let done = unsafe {
+            LookupAccountSidW(
+                ptr::null(),
+                sid.as_mut_ptr().cast(),
+                name.as_mut_ptr(),
+                &raw mut name_size,
+                domain.as_mut_ptr(),
+                &raw mut domain_size,
+                &raw mut kind,
+            )
+        };
+        if done == 0 {
+            return None;
+        }
+        let text = |units: &[u16], size: u32| String::from_utf16(units.get(..size as usize)?).ok();
+        let (name, domain) = (text(&name, name_size)?, text(&domain, domain_size)?);
+        let here = std::env::var("COMPUTERNAME").unwrap_or_default();
+        match domain.is_empty() || domain.eq_ignore_ascii_case(&here) {
+            true => Some(name),
+            false => Some(format!("{domain}\\{name}")),
+        }
+    }
+
     /// The last part of it; the same for a built-in account on every machine.
     pub(crate) fn relative(&self) -> Option<u32> {
         let last = self.0.last_chunk::<4>()?;
@@ -346,6 +383,13 @@ mod tests {
         let token = Token::own();
         assert_eq!(token, Token::own());
         assert!(token.sid().relative().is_some());
+        let name = token.sid().name().unwrap();
+        assert_eq!(user(&name).as_ref(), Some(token.sid()), "{name}");
+        assert_eq!(
+            user(&name.to_uppercase()).as_ref(),
+            Some(token.sid()),
+            "{name}"
+        );
         assert!(user("no such user at all").is_none());
         assert!(user("a\0b").is_none());
     }
