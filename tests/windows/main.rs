@@ -234,7 +234,7 @@ mod only {
 }
 
 /// What is a device, a stream or another file's name there, is a file's own name here.
-#[cfg(unix)]
+#[cfg(all(unix, not(target_vendor = "apple")))]
 #[test]
 fn elsewhere_these_are_names_like_others() {
     let stage = stage();
