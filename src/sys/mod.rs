@@ -31,6 +31,7 @@ pub(crate) mod procfs;
 pub(crate) mod retry;
 pub(crate) mod sendfile;
 pub(crate) mod shared;
+#[cfg_attr(not(unix), allow(dead_code, reason = "splice(2) is Linux'"))]
 pub(crate) mod splice;
 #[cfg(windows)]
 pub(crate) mod token;
