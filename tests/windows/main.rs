@@ -214,9 +214,11 @@ mod only {
         let mut client = Client::log_in(&stage);
         assert_eq!(client.say("MFMT 20200102030405 file.txt"), 213);
         assert!(client.ask("MDTM file.txt").1.contains("20200102030405"));
-        assert_eq!(client.say("SITE CHMOD 444 file.txt"), 200);
-        assert_eq!(client.store("file.txt", b"new"), 550);
-        assert_eq!(client.say("SITE CHMOD 644 file.txt"), 200);
+        for (mode, shown) in [("444", "-r--r--r--"), ("644", "-rw-r--r--")] {
+            assert_eq!(client.say(&format!("SITE CHMOD {mode} file.txt")), 200);
+            let (_, text) = client.ask("STAT file.txt");
+            assert!(text.contains(shown), "{text}");
+        }
         assert_eq!(client.store("file.txt", b"new"), 226);
     }
 
