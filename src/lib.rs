@@ -44,13 +44,17 @@ mod tls;
 pub use ftpdlib_reactor as reactor;
 pub use rustls;
 
+#[cfg(any(unix, windows))]
+pub use auth::Identity;
 pub use auth::{
     Account, AuthFailed, Authorizer, AuthorizerError, ClientCertificate, Credentials,
     DummyAuthorizer, FileAuthorizer, Grant, Limits, Password, PasswordHash, PasswordHashError,
     User,
 };
 #[cfg(unix)]
-pub use auth::{Identity, UnixAuthorizer, UnixOverride, UnixSettings};
+pub use auth::{UnixAuthorizer, UnixOverride, UnixSettings};
+#[cfg(windows)]
+pub use auth::{WindowsAuthorizer, WindowsOverride, WindowsSettings};
 pub use error::Error;
 #[cfg(unix)]
 pub use fs::UnixFilesystem;

@@ -1,6 +1,9 @@
 //! Descriptors and threads: what ends badly gives them back too.
 //!
 //! One test in a process of its own, since they are counted for the whole process.
+//!
+//! Written for UNIX: for its file names, modes, links and descriptors.
+#![cfg(unix)]
 
 mod common;
 

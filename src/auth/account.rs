@@ -4,11 +4,12 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 
 use super::Limits;
-#[cfg(unix)]
+#[cfg(any(unix, windows))]
 use super::identity::{FilesAs, Identity};
 use crate::fs::FileSystem;
 use crate::proto::path::VirtualPath;
 use crate::proto::perm::Perm;
+use crate::sys::name::same;
 
 /// What a user may do, and the files he does it to.
 ///
@@ -41,7 +42,7 @@ struct Inner {
     quit_message: String,
     limits: Limits,
     /// The identity, and the files without it.
-    #[cfg(unix)]
+    #[cfg(any(unix, windows))]
     identity: Option<(Identity, Arc<dyn FileSystem>)>,
 }
 
@@ -78,7 +79,7 @@ impl Account {
             login_message: "Login successful.".to_owned(),
             quit_message: "Goodbye.".to_owned(),
             limits: Limits::default(),
-            #[cfg(unix)]
+            #[cfg(any(unix, windows))]
             identity: None,
         }))
     }
@@ -134,7 +135,7 @@ impl Account {
     /// with those of the server's process, which costs nothing.
     ///
     /// A file system that is opened with [`Identity::run`] has been opened with these rights too.
-    #[cfg(unix)]
+    #[cfg(any(unix, windows))]
     pub fn identity(mut self, identity: Identity) -> Self {
         let inner = self.inner();
         let files = match inner.identity.take() {
@@ -150,7 +151,7 @@ impl Account {
     }
 
     /// As whom his files are touched, if not as the server's process.
-    #[cfg(unix)]
+    #[cfg(any(unix, windows))]
     pub fn assumed_identity(&self) -> Option<&Identity> {
         self.0.identity.as_ref().map(|(identity, _)| identity)
     }
@@ -220,7 +221,7 @@ impl Account {
         let overrides = self.0.overrides.iter();
         overrides
             .map(|rule| &rule.directory)
-            .any(|directory| directory != path && directory.starts_with(path))
+            .any(|directory| is_below(directory, path) && !is_below(path, directory))
     }
 
     fn inner(&mut self) -> &mut Inner {
@@ -241,6 +242,13 @@ fn grant(on_file: bool, on_directory: bool) -> Grant {
     }
 }
 
+/// Whether `path` is `base` or below it, whichever of its spellings the system would take for it.
+fn is_below(path: &VirtualPath, base: &VirtualPath) -> bool {
+    let mut names = path.components();
+    base.components()
+        .all(|name| names.next().is_some_and(|other| same(name, other)))
+}
+
 /// What an override has to say about a path.
 enum Covers {
     All,
@@ -250,7 +258,7 @@ enum Covers {
 
 impl Override {
     fn covers(&self, path: &VirtualPath) -> Covers {
-        if !path.starts_with(&self.directory) {
+        if !is_below(path, &self.directory) {
             return Covers::Nothing;
         }
         let depth = path.components().count() - self.directory.components().count();
@@ -304,6 +312,26 @@ mod tests {
         for &(name, grant) in cases {
             assert_eq!(account.has_perm(perm, &path(name)), grant, "{name}");
         }
+    }
+
+    /// Where the system takes names in any case for the same file, no spelling gets around an override.
+    #[test]
+    fn an_override_holds_for_every_spelling_of_its_directory() {
+        let account =
+            account()
+                .perm(Perm::ALL)
+                .override_perm(path("/Archive"), Perm::READ_ONLY, true);
+        let other = if cfg!(windows) { Grant::No } else { Grant::Yes };
+        let cases = [
+            ("/Archive/x", Grant::No),
+            ("/aRCHIVE", other),
+            ("/archive/x", other),
+            ("/archive2", Grant::Yes),
+            ("/", Grant::Yes),
+        ];
+        expect(&account, Perm::WRITE, &cases);
+        assert!(account.has_override_below(&path("/")));
+        assert!(!account.has_override_below(&path("/archive")));
     }
 
     #[test]

@@ -233,5 +233,27 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(content)
 }
 
-#[cfg(test)]
+// Their homes are written as on UNIX.
+#[cfg(all(test, unix))]
 mod tests;
+
+#[cfg(all(test, windows))]
+mod windows_tests {
+    use super::lines::parse;
+
+    #[test]
+    fn homes_on_drives_and_shares_need_no_quotes() {
+        let of = |home: &str| parse(format!("ann ! {home} elr").as_bytes());
+        for (written, home) in [
+            (r"C:\ftp\ann", r"C:\ftp\ann"),
+            (r"\\host\share", r"\\host\share"),
+            (r#""C:\\my ftp""#, r"C:\my ftp"),
+        ] {
+            let lines = of(written).unwrap();
+            assert_eq!(lines[0].home.as_os_str(), home, "{written}");
+        }
+        for relative in [r"ftp\ann", r"\ftp", "C:ftp"] {
+            assert!(of(relative).is_err(), "{relative}");
+        }
+    }
+}

@@ -1,15 +1,20 @@
 //! Whose rights a user's files are touched with, where that is not the server's own business.
 
 mod files;
+#[cfg(unix)]
+mod unix;
 
+#[cfg(windows)]
 use std::fmt;
 use std::io;
 use std::sync::Arc;
 
 pub(super) use files::FilesAs;
 
-use crate::sys::accounts;
-use crate::sys::identity::{self, Ids};
+#[cfg(unix)]
+use crate::sys::identity::{Ids as Who, assume};
+#[cfg(windows)]
+use crate::sys::token::{Token as Who, assume};
 
 /// A user of the system as whom an [`Account`](super::Account)'s files are touched: user id, group
 /// id and supplementary groups.
@@ -27,52 +32,24 @@ use crate::sys::identity::{self, Ids};
 /// The process must be allowed to change its user ids: it runs as root, or, on Linux, has the
 /// capabilities `CAP_SETUID` and `CAP_SETGID`.
 ///
+/// On Windows it is made by a login of `WindowsAuthorizer` and assumed by
+/// the thread alone, too.
+///
 /// ```no_run
+/// # #[cfg(unix)] {
 /// use std::sync::Arc;
 /// use ftpdlib::{Account, Identity, LocalFilesystem, Perm};
 ///
 /// let ann = Identity::of_user("ann").ok_or("no such user")?;
 /// let home = ann.run(|| LocalFilesystem::new("/home/ann"))??;
 /// let account = Account::new("ann", Arc::new(home)).perm(Perm::ALL).identity(ann);
+/// # }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, PartialEq, Eq)]
-pub struct Identity(Arc<Ids>);
+pub struct Identity(Arc<Who>);
 
 impl Identity {
-    /// The ids as they are given; `groups` are the supplementary ones.
-    pub fn new(uid: u32, gid: u32, groups: impl IntoIterator<Item = u32>) -> Self {
-        // He is in `gid` anyway; who is in no other group has none to be set.
-        let mut groups: Vec<u32> = groups.into_iter().filter(|&group| group != gid).collect();
-        // As the system keeps them.
-        groups.sort_unstable();
-        groups.dedup();
-        Identity(Arc::new(Ids { uid, gid, groups }))
-    }
-
-    /// The ids of a user of the system, with all the groups that he is in; `None` if there is no
-    /// such user. It may ask a directory service.
-    pub fn of_user(name: &str) -> Option<Self> {
-        let user = accounts::passwd(name)?;
-        let groups = accounts::groups(name, user.gid);
-        Some(Identity::new(user.uid, user.gid, groups))
-    }
-
-    /// User id.
-    pub fn uid(&self) -> u32 {
-        self.0.uid
-    }
-
-    /// Group id.
-    pub fn gid(&self) -> u32 {
-        self.0.gid
-    }
-
-    /// Supplementary groups, in order and without [`gid`](Self::gid).
-    pub fn groups(&self) -> &[u32] {
-        &self.0.groups
-    }
-
     /// Does `work` on this thread with the identity assumed; after it, and if it panics, the thread
     /// is who it was. Threads that it starts would keep the identity: let it start none.
     ///
@@ -83,9 +60,8 @@ impl Identity {
     ///
     /// When the process may not assume it; `work` is not done then.
     pub fn run<T>(&self, work: impl FnOnce() -> T) -> io::Result<T> {
-        let assumed = identity::assume(&self.0).map_err(|error| {
-            let uid = self.0.uid;
-            log::error!("cannot act as user id {uid}: {error}; that takes root's privileges");
+        let assumed = assume(&self.0).map_err(|error| {
+            log::error!("cannot act as {self:?}: {error}; the process lacks the privilege");
             // The client learns no more than that it was refused.
             io::Error::from(io::ErrorKind::PermissionDenied)
         })?;
@@ -100,32 +76,16 @@ impl Identity {
     }
 }
 
+#[cfg(windows)]
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Identity")
-            .field("uid", &self.0.uid)
-            .field("gid", &self.0.gid)
-            .field("groups", &self.0.groups)
-            .finish()
+        f.debug_tuple("Identity").field(self.0.sid()).finish()
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn groups_are_in_order_and_there_once() {
-        let identity = Identity::new(7, 8, [30, 8, 20, 30]);
-        assert_eq!((identity.uid(), identity.gid()), (7, 8));
-        assert_eq!(identity.groups(), [20, 30]);
-        assert_eq!(identity, Identity::new(7, 8, [20, 30, 8]));
-    }
-
-    #[test]
-    fn users_are_the_systems() {
-        let root = Identity::of_user("root").unwrap();
-        assert_eq!((root.uid(), root.gid()), (0, 0));
-        assert!(Identity::of_user("no such user").is_none());
+#[cfg(windows)]
+impl Identity {
+    pub(super) fn of_token(token: Who) -> Self {
+        Identity(Arc::new(token))
     }
 }

@@ -8,11 +8,13 @@ mod certificate;
 mod dummy;
 mod file;
 mod hash;
-#[cfg(unix)]
+#[cfg(any(unix, windows))]
 mod identity;
 mod limits;
 #[cfg(unix)]
 mod unix;
+#[cfg(windows)]
+mod windows;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -25,11 +27,13 @@ pub use certificate::ClientCertificate;
 pub use dummy::{AuthorizerError, DummyAuthorizer, User};
 pub use file::FileAuthorizer;
 pub use hash::{PasswordHash, PasswordHashError};
-#[cfg(unix)]
+#[cfg(any(unix, windows))]
 pub use identity::Identity;
 pub use limits::Limits;
 #[cfg(unix)]
 pub use unix::{UnixAuthorizer, UnixOverride, UnixSettings};
+#[cfg(windows)]
+pub use windows::{WindowsAuthorizer, WindowsOverride, WindowsSettings};
 
 /// What a client presents with USER and PASS.
 ///

@@ -8,6 +8,7 @@ mod confine;
 mod directory;
 mod facts;
 mod file;
+mod name;
 
 #[cfg(all(test, unix))]
 mod tests;
@@ -16,8 +17,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use confine::{Home, os};
+use confine::Home;
 use directory::LocalDirectory;
+use name::os;
 
 use super::{Directory, File, FileSystem, Metadata, OpenMode, names};
 use crate::proto::path::VirtualPath;

@@ -15,9 +15,11 @@ mod builder;
 #[cfg(unix)]
 mod children;
 mod control;
+#[cfg_attr(not(unix), allow(dead_code, reason = "what worker processes need"))]
 mod front;
 mod heart;
 mod inherited;
+#[cfg_attr(not(unix), allow(dead_code, reason = "what worker processes need"))]
 mod life;
 mod notify;
 #[cfg(unix)]
@@ -38,7 +40,9 @@ use std::net::SocketAddr;
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 
-use ftpdlib_reactor::{Listener, Reactor, ignore_signals};
+#[cfg(unix)]
+use ftpdlib_reactor::ignore_signals;
+use ftpdlib_reactor::{Listener, Reactor};
 
 pub use self::builder::Builder;
 pub use self::control::Control;
@@ -122,6 +126,9 @@ impl FtpServer {
     /// certificates of [TLS](Builder::tls), and the users of an authorizer that
     /// [is reloadable](crate::Authorizer::is_reloadable). All of it holds in every
     /// [worker model](Workers), for all workers.
+    ///
+    /// On Windows, Ctrl-C and Ctrl-Break of the console end it so, and so do the end of its window, a
+    /// logoff and a shutdown, as far as the few seconds go that the system leaves it.
     ///
     /// # Errors
     ///
@@ -296,7 +303,16 @@ fn watched(settings: &Settings, obeys: bool) -> Vec<i32> {
     watched
 }
 
-#[cfg(not(unix))]
+/// The signals that a console's events are told as.
+#[cfg(windows)]
+fn watched(_: &Settings, obeys: bool) -> Vec<i32> {
+    match obeys {
+        true => vec![libc::SIGTERM, libc::SIGINT],
+        false => Vec::new(),
+    }
+}
+
+#[cfg(not(any(unix, windows)))]
 fn watched(_: &Settings, _: bool) -> Vec<i32> {
     Vec::new()
 }

@@ -83,7 +83,8 @@ impl Settings {
             limit => limit.to_string(),
         };
         let bounds = &self.bounds;
-        debug!(target: TARGET, "use sendfile(2): {}", config.use_sendfile);
+        let sendfile = config.use_sendfile && crate::sys::sendfile::SUPPORTED;
+        debug!(target: TARGET, "use sendfile(2): {sendfile}");
         debug!(target: TARGET, "max connections: {}", unlimited(bounds.max_cons));
         debug!(target: TARGET, "max connections per ip: {}", unlimited(bounds.max_cons_per_ip));
         debug!(target: TARGET, "max connections per user: {}", unlimited(bounds.max_cons_per_user));

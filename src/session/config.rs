@@ -43,6 +43,7 @@ pub(crate) struct Config {
 
 impl Config {
     /// Whether there is something that SIGHUP reads again.
+    #[cfg(unix)]
     pub(crate) fn is_reloadable(&self) -> bool {
         self.tls.is_some() || self.authorizer.is_reloadable()
     }

@@ -93,6 +93,7 @@ enum Side {
 /// What a flow may use of its loop.
 pub(super) struct Means<'a> {
     pub(super) scratch: &'a mut [u8],
+    #[cfg_attr(not(unix), allow(dead_code, reason = "for splice(2)"))]
     pub(super) pipes: &'a Pipes,
     /// How many have something to do.
     pub(super) load: usize,

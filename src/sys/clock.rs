@@ -8,7 +8,10 @@ pub(crate) fn monotonic_micros() -> u64 {
     };
     // SAFETY: the pointer is to a local; this clock is always there.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
-    now.tv_sec.unsigned_abs() * 1_000_000 + now.tv_nsec.unsigned_abs() / 1_000
+    // Of 32 or 64 bits, and not negative.
+    let [seconds, nanos] = [now.tv_sec.try_into(), now.tv_nsec.try_into()]
+        .map(|number: Result<u64, _>| number.unwrap_or(0));
+    seconds * 1_000_000 + nanos / 1_000
 }
 
 #[cfg(test)]

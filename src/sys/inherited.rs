@@ -23,7 +23,7 @@ pub(crate) fn take_listener(number: RawFd) -> io::Result<TcpListener> {
     let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
     let socket = SockRef::from(&borrowed);
     let address = socket.local_addr().ok().and_then(|addr| addr.as_socket());
-    if address.is_none() || !socket.is_listener().unwrap_or(false) {
+    if address.is_none() || !listens(&socket).unwrap_or(false) {
         return Err(unusable("it is no TCP socket that listens"));
     }
     if TAKEN.swap(true, Ordering::SeqCst) {
@@ -34,4 +34,16 @@ pub(crate) fn take_listener(number: RawFd) -> io::Result<TcpListener> {
     // SAFETY: it is open, it was given to this process to be used so, and nobody else here has taken
     // it, by the flag above.
     Ok(unsafe { TcpListener::from_raw_fd(number) })
+}
+
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+fn listens(socket: &SockRef<'_>) -> io::Result<bool> {
+    socket.is_listener()
+}
+
+/// This system does not tell. What is connected does not listen; what neither is nor does fails when
+/// the first client is to be accepted.
+#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+fn listens(socket: &SockRef<'_>) -> io::Result<bool> {
+    Ok(socket.r#type()? == socket2::Type::STREAM && socket.peer_addr().is_err())
 }

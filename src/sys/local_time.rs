@@ -1,4 +1,5 @@
-//! The machine's time zone (`TZ`, `/etc/localtime`), by `localtime_r(3)`.
+//! The machine's time zone: `TZ` or `/etc/localtime` by `localtime_r(3)`, on Windows that of its
+//! settings.
 
 /// How many seconds local time was ahead of UTC at that moment (seconds since 1970 UTC). 0 where
 /// the system cannot tell.
@@ -41,13 +42,74 @@ unsafe extern "C" {
     fn tzset();
 }
 
+/// How many seconds local time was ahead of UTC at that moment, by today's rules for summer time. 0
+/// where the system cannot tell.
+#[cfg(windows)]
+pub(crate) fn utc_offset(seconds: i64) -> i32 {
+    use std::ptr;
+
+    use windows_sys::Win32::Foundation::{FILETIME, SYSTEMTIME};
+    use windows_sys::Win32::System::Time::{
+        FileTimeToSystemTime, SystemTimeToFileTime, SystemTimeToTzSpecificLocalTime,
+    };
+
+    /// Ticks, of 100 nanoseconds, of a second.
+    const TICKS: u64 = 10_000_000;
+    /// Seconds from 1601, where this system's time begins, to 1970.
+    const TO_1970: i64 = 11_644_473_600;
+
+    let since_1601 = seconds
+        .checked_add(TO_1970)
+        .and_then(|s| u64::try_from(s).ok());
+    let Some(ticks) = since_1601.and_then(|seconds| seconds.checked_mul(TICKS)) else {
+        return 0;
+    };
+    let utc = FILETIME {
+        dwLowDateTime: ticks as u32,
+        dwHighDateTime: (ticks >> 32) as u32,
+    };
+    let (mut parts, mut local_parts) = (SYSTEMTIME::default(), SYSTEMTIME::default());
+    let mut local = FILETIME::default();
+    // SAFETY: all pointers are of locals; none for the zone means the present one.
+    let done = unsafe {
+        FileTimeToSystemTime(&utc, &mut parts) != 0
+            && SystemTimeToTzSpecificLocalTime(ptr::null(), &parts, &mut local_parts) != 0
+            && SystemTimeToFileTime(&local_parts, &mut local) != 0
+    };
+    if !done {
+        return 0;
+    }
+    let local = u64::from(local.dwHighDateTime) << 32 | u64::from(local.dwLowDateTime);
+    let ahead = (local / TICKS).cast_signed() - (ticks / TICKS).cast_signed();
+    ahead.try_into().unwrap_or(0)
+}
+
 /// How many seconds local time was ahead of UTC at that moment: no telling on this system.
-#[cfg(not(all(
-    unix,
-    not(any(target_os = "solaris", target_os = "illumos", target_os = "aix"))
+#[cfg(not(any(
+    windows,
+    all(
+        unix,
+        not(any(target_os = "solaris", target_os = "illumos", target_os = "aix"))
+    )
 )))]
 pub(crate) fn utc_offset(_seconds: i64) -> i32 {
     0
+}
+
+#[cfg(all(test, windows))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_offset_is_a_zone_s() {
+        for moment in [0, 1_700_000_000] {
+            let ahead = utc_offset(moment);
+            assert!(ahead % 900 == 0 && ahead.abs() <= 14 * 3600, "{ahead}");
+        }
+        for moment in [i64::MIN, -11_644_473_601, i64::MAX] {
+            assert_eq!(utc_offset(moment), 0);
+        }
+    }
 }
 
 #[cfg(all(test, target_os = "linux"))]

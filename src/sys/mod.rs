@@ -21,6 +21,7 @@ pub(crate) mod identity;
 #[cfg(unix)]
 pub(crate) mod inherited;
 pub(crate) mod local_time;
+pub(crate) mod name;
 pub(crate) mod owner;
 pub(crate) mod ports;
 #[cfg(unix)]
@@ -30,4 +31,7 @@ pub(crate) mod procfs;
 pub(crate) mod retry;
 pub(crate) mod sendfile;
 pub(crate) mod shared;
+#[cfg_attr(not(unix), allow(dead_code, reason = "splice(2) is Linux'"))]
 pub(crate) mod splice;
+#[cfg(windows)]
+pub(crate) mod token;

@@ -4,16 +4,16 @@
 #[cfg(unix)]
 pub(crate) use unix::{group_name, user_name};
 
-/// The name of a user id: this system has none.
+/// The owner of every file, where they have no numbers: what pyftpdlib writes there.
 #[cfg(not(unix))]
 pub(crate) fn user_name(_uid: u32) -> Option<String> {
-    None
+    Some("owner".to_owned())
 }
 
-/// The name of a group id: this system has none.
+/// The group of every file.
 #[cfg(not(unix))]
 pub(crate) fn group_name(_gid: u32) -> Option<String> {
-    None
+    Some("group".to_owned())
 }
 
 #[cfg(unix)]

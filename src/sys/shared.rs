@@ -61,6 +61,12 @@ mod memory {
     /// The lock's place in front of the words, on a cache line's border.
     const HEAD: usize = size_of::<pthread_mutex_t>().next_multiple_of(64);
 
+    /// Pages count when they are written to. FreeBSD has no such flag, and does so anyway.
+    #[cfg(not(any(target_os = "freebsd", target_os = "dragonfly")))]
+    const NO_RESERVE: c_int = libc::MAP_NORESERVE;
+    #[cfg(any(target_os = "freebsd", target_os = "dragonfly"))]
+    const NO_RESERVE: c_int = 0;
+
     /// A mapping: a mutex, then words.
     pub(super) struct Memory {
         base: NonNull<u8>,
@@ -85,7 +91,7 @@ mod memory {
                     ptr::null_mut(),
                     size,
                     libc::PROT_READ | libc::PROT_WRITE,
-                    libc::MAP_SHARED | libc::MAP_ANON | libc::MAP_NORESERVE,
+                    libc::MAP_SHARED | libc::MAP_ANON | NO_RESERVE,
                     -1,
                     0,
                 )

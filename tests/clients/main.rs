@@ -3,6 +3,9 @@
 //!
 //! One module for each client, in which every test is there once for each way to connect, as
 //! `lftp::ipv6_active::resume`. [`stage`] is where a test takes place; [`tree`] is what mirrors carry.
+//!
+//! Written for UNIX: for its file names, modes, links and descriptors.
+#![cfg(unix)]
 
 #[path = "../common/mod.rs"]
 #[allow(unused_imports)] // Only the other binaries need the raw client.

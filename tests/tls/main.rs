@@ -1,4 +1,7 @@
 //! FTPS as clients see it, over real sockets: a raw client on rustls, and those that people use.
+//!
+//! Written for UNIX: for its file names, modes, links and descriptors.
+#![cfg(unix)]
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -1,6 +1,9 @@
 //! The server as a client on the wire sees it: every command, over real sockets.
 //!
 //! One binary, because linking costs more than the tests do; one module for each idea.
+//!
+//! Written for UNIX: for its file names, modes, links and descriptors.
+#![cfg(unix)]
 
 #[path = "../common/mod.rs"]
 mod common;

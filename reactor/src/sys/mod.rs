@@ -5,9 +5,14 @@ mod unix;
 #[cfg(unix)]
 pub(crate) use unix::{Watch, ignore};
 
-#[cfg(not(unix))]
+#[cfg(windows)]
+mod windows;
+#[cfg(windows)]
+pub(crate) use windows::{Watch, ignore};
+
+#[cfg(not(any(unix, windows)))]
 mod other;
-#[cfg(not(unix))]
+#[cfg(not(any(unix, windows)))]
 pub(crate) use other::{Watch, ignore};
 
 pub(crate) mod port;

@@ -116,6 +116,7 @@ impl FileSystem for FilesAs {
 
 struct FileAs {
     identity: Identity,
+    #[cfg_attr(not(unix), allow(dead_code, reason = "it is the descriptor's"))]
     mode: OpenMode,
     /// None when it was closed.
     file: Option<Box<dyn File>>,
@@ -128,8 +129,14 @@ impl FileAs {
 
     /// Whether reading it is reading a descriptor: whether that is allowed was settled when it was
     /// opened.
+    #[cfg(unix)]
     fn is_plain(&self) -> bool {
         self.as_fd().is_some()
+    }
+
+    #[cfg(not(unix))]
+    fn is_plain(&self) -> bool {
+        false
     }
 }
 
@@ -178,6 +185,7 @@ impl File for FileAs {
 
     /// None of a file that is written, which has to be done through
     /// [`write_all`](File::write_all).
+    #[cfg(unix)]
     fn as_fd(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
         match self.mode {
             OpenMode::Read => self.file.as_ref()?.as_fd(),

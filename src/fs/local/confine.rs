@@ -14,6 +14,7 @@ use std::path::{Component, Path, PathBuf};
 use cap_std::fs::Dir;
 
 use super::facts::{facts, unique};
+use super::name::{familiar, os};
 use crate::fs::Metadata;
 use crate::proto::path::VirtualPath;
 
@@ -62,7 +63,7 @@ impl Home {
         let given = std::path::absolute(given)?;
         Ok(Home {
             dir,
-            path,
+            path: familiar(path),
             given,
             unique: unique(&found),
         })
@@ -111,6 +112,7 @@ impl Home {
         &'home self,
         path: &'path VirtualPath,
     ) -> io::Result<(Handle<'home>, Cow<'path, OsStr>)> {
+        self.refuse_aliases(path)?;
         let below = path.relative();
         let Some(slash) = below.iter().rposition(|&byte| byte == b'/') else {
             return Ok((Handle::Home(&self.dir), os(below)?));
@@ -152,7 +154,40 @@ impl Home {
         path: &VirtualPath,
         operation: impl Fn(&Dir, &Path) -> io::Result<T>,
     ) -> io::Result<T> {
+        self.refuse_aliases(path)?;
         self.confined(path, Path::new(&os(path.relative())?), operation)
+    }
+
+    /// Windows knows a file with a long name by a short one, too: what is allowed by the name must not
+    /// be had by another. A short name that is in no listing, and yet there, is such a one.
+    #[cfg(windows)]
+    fn refuse_aliases(&self, path: &VirtualPath) -> io::Result<()> {
+        use super::name::may_be_short;
+        use crate::sys::name::{bytes, same};
+
+        let mut above = VirtualPath::root();
+        for name in path.components() {
+            let child = above.child(name);
+            let here = std::mem::replace(&mut above, child);
+            if !may_be_short(name) {
+                continue;
+            }
+            let dir = os(here.relative())?;
+            let dir = self.confined(path, Path::new(&dir), |dir, below| dir.open_dir(below))?;
+            let mut listed = false;
+            for entry in dir.entries()? {
+                listed |= same(&bytes(entry?.file_name()), name);
+            }
+            if !listed && dir.symlink_metadata(os(name)?).is_ok() {
+                return Err(not_found());
+            }
+        }
+        Ok(())
+    }
+
+    #[cfg(not(windows))]
+    fn refuse_aliases(&self, _: &VirtualPath) -> io::Result<()> {
+        Ok(())
     }
 
     /// Runs `operation` with `below`; once more with the links resolved if it met one that the
@@ -258,7 +293,7 @@ fn parts(path: &Path) -> Vec<Part> {
             Component::Prefix(_) => root.push(component),
             Component::RootDir => {
                 root.push(component);
-                parts.push(Part::Root(root.clone()));
+                parts.push(Part::Root(familiar(root.clone())));
             }
         }
     }
@@ -299,32 +334,4 @@ fn not_found() -> io::Error {
 #[cfg(not(unix))]
 fn not_found() -> io::Error {
     io::Error::new(io::ErrorKind::NotFound, "No such file or directory")
-}
-
-/// Bytes as the system wants a name.
-#[cfg(unix)]
-pub(super) fn os(name: &[u8]) -> io::Result<Cow<'_, OsStr>> {
-    use std::os::unix::ffi::OsStrExt;
-    Ok(Cow::Borrowed(OsStr::from_bytes(name)))
-}
-
-/// Bytes as the system wants a name: it knows Unicode only.
-#[cfg(not(unix))]
-pub(super) fn os(name: &[u8]) -> io::Result<Cow<'_, OsStr>> {
-    let name = std::str::from_utf8(name)
-        .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "Invalid file name"))?;
-    Ok(Cow::Borrowed(OsStr::new(name)))
-}
-
-/// A name of the system's as bytes.
-#[cfg(unix)]
-pub(super) fn bytes(name: OsString) -> Vec<u8> {
-    use std::os::unix::ffi::OsStringExt;
-    name.into_vec()
-}
-
-/// A name of the system's as bytes.
-#[cfg(not(unix))]
-pub(super) fn bytes(name: OsString) -> Vec<u8> {
-    name.to_string_lossy().into_owned().into_bytes()
 }

@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use cap_std::fs::{Dir, ReadDir};
 
-use super::confine::{Home, bytes, os};
+use super::confine::Home;
 use super::facts::facts;
+use super::name::os;
 use crate::fs::{Directory, Metadata};
 use crate::proto::path::VirtualPath;
+use crate::sys::name::bytes;
 
 pub(in crate::fs) struct LocalDirectory {
     home: Arc<Home>,

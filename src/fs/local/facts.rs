@@ -115,14 +115,14 @@ impl Home {
         crate::sys::attributes::set_mode(dir.as_fd(), &name, mode)
     }
 
-    /// This system has no permission bits.
+    /// This system knows read-only files and no other bits: it goes by the owner's to write.
     #[cfg(not(unix))]
-    pub(super) fn set_mode(&self, path: &VirtualPath, _mode: u32) -> io::Result<()> {
-        self.metadata(path)?;
-        Err(io::Error::new(
-            io::ErrorKind::Unsupported,
-            "Permissions not supported here",
-        ))
+    pub(super) fn set_mode(&self, path: &VirtualPath, mode: u32) -> io::Result<()> {
+        self.follow(path, |dir, below| {
+            let mut permissions = dir.metadata(below)?.permissions();
+            permissions.set_readonly(mode & 0o200 == 0);
+            dir.set_permissions(below, permissions)
+        })
     }
 
     /// Sets both times of what `path` leads to, without opening it.
@@ -133,7 +133,7 @@ impl Home {
         crate::sys::attributes::set_times(dir.as_fd(), &name, seconds)
     }
 
-    /// Sets both times of the file `path`.
+    /// Sets both times of what `path` leads to.
     #[cfg(not(unix))]
     pub(super) fn set_modified(&self, path: &VirtualPath, seconds: i64) -> io::Result<()> {
         use std::fs::FileTimes;
@@ -145,12 +145,32 @@ impl Home {
             _ => UNIX_EPOCH.checked_sub(distance),
         };
         let time = time.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
-        let mut options = cap_std::fs::OpenOptions::new();
-        options.write(true);
+        let options = attribute_options();
         let file = self.follow(path, |dir, below| dir.open_with(below, &options))?;
         file.into_std()
             .set_times(FileTimes::new().set_accessed(time).set_modified(time))
     }
+}
+
+/// To set times by: a directory is opened so too, and a file that nobody may write to.
+#[cfg(windows)]
+fn attribute_options() -> cap_std::fs::OpenOptions {
+    use cap_std::fs::OpenOptionsExt;
+    use windows_sys::Win32::Storage::FileSystem::{
+        FILE_FLAG_BACKUP_SEMANTICS, FILE_WRITE_ATTRIBUTES,
+    };
+    let mut options = cap_std::fs::OpenOptions::new();
+    options
+        .access_mode(FILE_WRITE_ATTRIBUTES)
+        .custom_flags(FILE_FLAG_BACKUP_SEMANTICS);
+    options
+}
+
+#[cfg(not(any(unix, windows)))]
+fn attribute_options() -> cap_std::fs::OpenOptions {
+    let mut options = cap_std::fs::OpenOptions::new();
+    options.write(true);
+    options
 }
 
 #[cfg(test)]

@@ -122,6 +122,7 @@ impl Flow {
 }
 
 /// What became of an attempt to splice.
+#[cfg_attr(not(unix), allow(dead_code, reason = "for splice(2)"))]
 enum Spliced {
     /// So much is in the file.
     Moved(usize),
