@@ -281,7 +281,7 @@ impl Dispatcher for Client {
         if channel == DATA {
             self.core.data_ready(cx);
         } else if ready.is_readable() {
-            self.core.control.set_readable();
+            self.core.control.set_readable(ready);
         }
         self.advance(cx);
     }

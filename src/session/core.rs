@@ -88,7 +88,7 @@ impl Core {
         seat: Seat,
     ) -> io::Result<Core> {
         let local = socket.local_addr()?;
-        let stream = Stream::new(socket, service.config.tcp_no_delay);
+        let mut stream = Stream::new(socket, service.config.tcp_no_delay);
         stream.keep_urgent_data_inline()?;
         let interpreter = Interpreter::new(
             Arc::clone(&service.config),
