@@ -67,6 +67,7 @@ impl Client {
 
     fn try_advance(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         self.core.control.begin_turn();
+        self.core.idle_is_fresh = false;
         for _ in 0..LINES_PER_TURN {
             self.settle(cx);
             match self.core.life {

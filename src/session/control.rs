@@ -135,7 +135,7 @@ impl Control {
         let is_secret = self.lines.is_within_line()
             || read
                 .windows(4)
-                .any(|word| word.eq_ignore_ascii_case(b"PASS"));
+                .any(|word| word[0] | 0x20 == b'p' && word.eq_ignore_ascii_case(b"PASS"));
         self.lines.push(read);
         let used = match self.stream.is_secured() && is_secret {
             true => scratch.len().min(TLS_SCRATCH),
