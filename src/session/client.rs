@@ -350,3 +350,25 @@ impl Dispatcher for Client {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::control::Control;
+    use super::super::dtp::Dtp;
+    use super::super::interpreter::Interpreter;
+    use super::*;
+
+    /// An idle session is this, its slot and timer in the event loop, its user's name and directory.
+    #[cfg(target_pointer_width = "64")]
+    #[test]
+    fn a_session_stays_small() {
+        for (what, size, most) in [
+            ("Client", size_of::<Client>(), 1152),
+            ("Interpreter", size_of::<Interpreter>(), 704),
+            ("Control", size_of::<Control>(), 176),
+            ("Dtp", size_of::<Dtp>(), 80),
+        ] {
+            assert!(size <= most, "{what} takes {size} bytes");
+        }
+    }
+}
