@@ -6,7 +6,7 @@
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 
-use ftpdlib_reactor::{Channel, Context, Interest, TcpStream};
+use ftpdlib_reactor::{Channel, Context, Interest, Ready, TcpStream};
 use socket2::SockRef;
 
 use crate::auth::ClientCertificate;
@@ -156,7 +156,7 @@ impl Stream {
             Wants { .. } => Interest::READABLE,
         };
         #[cfg(any(target_os = "linux", target_os = "android"))]
-        let interest = match self.urgent {
+        let interest = match self.urgent && Ready::SHORT_READ_EMPTIES {
             true => interest | Interest::PRIORITY,
             false => interest,
         };
