@@ -353,10 +353,10 @@ impl Dispatcher for Client {
 
 #[cfg(test)]
 mod tests {
-    use super::super::control::Control;
-    use super::super::dtp::Dtp;
-    use super::super::interpreter::Interpreter;
     use super::*;
+    use crate::session::control::Control;
+    use crate::session::dtp::Dtp;
+    use crate::session::interpreter::Interpreter;
 
     /// An idle session is this, its slot and timer in the event loop, its user's name and directory.
     #[cfg(target_pointer_width = "64")]
