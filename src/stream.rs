@@ -6,7 +6,7 @@
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 
-use ftpdlib_reactor::{Channel, Context, Interest, TcpStream};
+use ftpdlib_reactor::{Channel, Context, Interest, Ready, TcpStream};
 use socket2::SockRef;
 
 use crate::auth::ClientCertificate;
@@ -23,6 +23,8 @@ pub(crate) struct Stream {
     socket: TcpStream,
     /// What the event loop watches for, once it does.
     watched: Option<Wants>,
+    /// Urgent data is in line, and watched for.
+    urgent: bool,
     tunnel: Option<Box<Tunnel>>,
 }
 
@@ -63,6 +65,7 @@ impl Stream {
         Stream {
             socket,
             watched: None,
+            urgent: false,
             tunnel: None,
         }
     }
@@ -80,7 +83,8 @@ impl Stream {
     }
 
     /// Urgent data stays in the stream (RFC 959, 3.2.3: ABOR comes with a Telnet Synch).
-    pub(crate) fn keep_urgent_data_inline(&self) -> io::Result<()> {
+    pub(crate) fn keep_urgent_data_inline(&mut self) -> io::Result<()> {
+        self.urgent = true;
         SockRef::from(&self.socket).set_out_of_band_inline(true)
     }
 
@@ -150,6 +154,11 @@ impl Stream {
                 write: true,
             } => Interest::WRITABLE,
             Wants { .. } => Interest::READABLE,
+        };
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        let interest = match self.urgent && Ready::SHORT_READ_EMPTIES {
+            true => interest | Interest::PRIORITY,
+            false => interest,
         };
         match self.watched.replace(wants) {
             Some(_) => cx.reregister(&mut self.socket, channel, interest),

@@ -48,6 +48,8 @@ pub enum Accepted {
 #[derive(Debug)]
 pub struct Listener {
     inner: TcpListener,
+    /// 0 where only the system knows.
+    port: u16,
 }
 
 /// How often one `accept` tries again before it reports the failure.
@@ -63,7 +65,7 @@ impl Listener {
     pub fn bind(addr: SocketAddr, options: ListenOptions) -> io::Result<Listener> {
         let socket = open(addr.ip(), options)?;
         socket.bind(&addr.into())?;
-        listen(socket, options)
+        listen(socket, addr.port(), options)
     }
 
     /// Listens on `addr` with the first of `ports`, in place of its own, that is free. Ports that
@@ -86,7 +88,7 @@ impl Listener {
                 None => open(addr.ip(), options)?,
             };
             match socket.bind(&addr.into()) {
-                Ok(()) => match listen(socket, options) {
+                Ok(()) => match listen(socket, port, options) {
                     Err(error) if is_taken(&error) => {}
                     result => return result,
                 },
@@ -108,7 +110,19 @@ impl Listener {
     pub fn from_std(listener: std::net::TcpListener) -> io::Result<Listener> {
         listener.set_nonblocking(true)?;
         let inner = TcpListener::from_std(listener);
-        Ok(Listener { inner })
+        Ok(Listener { inner, port: 0 })
+    }
+
+    /// The port it listens on; the system is asked only where it chose.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the system says.
+    pub fn port(&self) -> io::Result<u16> {
+        match self.port {
+            0 => Ok(self.local_addr()?.port()),
+            port => Ok(port),
+        }
     }
 
     /// The address it listens on, with the port the system chose.
@@ -174,10 +188,10 @@ fn open(ip: IpAddr, options: ListenOptions) -> io::Result<Socket> {
     Ok(socket)
 }
 
-fn listen(socket: Socket, options: ListenOptions) -> io::Result<Listener> {
+fn listen(socket: Socket, port: u16, options: ListenOptions) -> io::Result<Listener> {
     socket.listen(options.backlog)?;
     let inner = TcpListener::from_std(socket.into());
-    Ok(Listener { inner })
+    Ok(Listener { inner, port })
 }
 
 fn is_taken(error: &io::Error) -> bool {

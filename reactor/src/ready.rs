@@ -78,6 +78,18 @@ impl Ready {
     const READ_CLOSED: u8 = 4;
     const AGAIN: u8 = 8;
     const WOKEN: u8 = 16;
+    const URGENT: u8 = 32;
+
+    /// Whether a read of a TCP socket that gives less than there was room for has emptied it, so
+    /// that an event will announce what comes next and no read need find out that nothing is there:
+    /// true with `epoll`. It does not hold where a read ends for another reason than want of bytes:
+    /// when the last event said [`is_read_closed`](Ready::is_read_closed), and, on a socket that has
+    /// its urgent data in line (register it with `Interest::PRIORITY`), when it said
+    /// [`is_urgent`](Ready::is_urgent).
+    pub const SHORT_READ_EMPTIES: bool = cfg!(all(
+        any(target_os = "linux", target_os = "android"),
+        not(mio_unsupported_force_poll_poll)
+    ));
 
     /// Reading (or accepting) may get on.
     #[must_use]
@@ -96,6 +108,13 @@ impl Ready {
     #[must_use]
     pub const fn is_read_closed(self) -> bool {
         self.0 & Ready::READ_CLOSED != 0
+    }
+
+    /// Urgent data has come, or is still to be read, on a source that is registered for
+    /// `Interest::PRIORITY`.
+    #[must_use]
+    pub const fn is_urgent(self) -> bool {
+        self.0 & Ready::URGENT != 0
     }
 
     /// The channel asked for this with [`Context::again`](crate::Context::again).
@@ -121,6 +140,9 @@ impl Ready {
         }
         if event.is_read_closed() {
             bits |= Ready::READ_CLOSED;
+        }
+        if event.is_priority() {
+            bits |= Ready::READABLE | Ready::URGENT;
         }
         Ready(bits)
     }

@@ -216,6 +216,11 @@ impl Account {
         covering.next().map_or(self.0.perm, |rule| rule.perm)
     }
 
+    /// All that he may do, where that is the same on every path.
+    pub(crate) fn perms_everywhere(&self) -> Option<Perm> {
+        self.0.overrides.is_empty().then_some(self.0.perm)
+    }
+
     /// Whether an override holds for something below `path`: renaming that would shed it.
     pub(crate) fn has_override_below(&self, path: &VirtualPath) -> bool {
         let overrides = self.0.overrides.iter();

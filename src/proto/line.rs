@@ -196,14 +196,18 @@ fn append(buffer: &mut Vec<u8>, bytes: &[u8]) {
     if len > buffer.capacity() {
         let mut larger = Vec::with_capacity(len.max(2 * buffer.capacity()));
         larger.extend_from_slice(buffer);
-        mem::replace(buffer, larger).zeroize();
+        wipe(buffer);
+        *buffer = larger;
     }
     buffer.extend_from_slice(bytes);
 }
 
 /// Empties a buffer, and gives its memory back without what was in it.
 fn wipe(buffer: &mut Vec<u8>) {
-    mem::take(buffer).zeroize();
+    // Most often there is none: it is the line's first piece.
+    if buffer.capacity() > 0 {
+        mem::take(buffer).zeroize();
+    }
 }
 
 #[cfg(test)]

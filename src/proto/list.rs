@@ -121,6 +121,10 @@ const LATEST: Civil = Civil {
 
 /// A name column, filled up to eight characters. Clients split a line at its blanks.
 fn push_left(out: &mut Vec<u8>, name: &str) {
+    if name.bytes().all(|byte| byte.is_ascii_graphic()) {
+        out.extend_from_slice(name.as_bytes());
+        return fill(out, 8usize.saturating_sub(name.len()));
+    }
     let mut width = 0;
     for letter in name.chars() {
         let separates = letter.is_whitespace() || letter.is_control();
@@ -138,8 +142,13 @@ fn push_right(out: &mut Vec<u8>, number: u64, width: usize) {
     out.extend_from_slice(digits);
 }
 
-fn fill(out: &mut Vec<u8>, blanks: usize) {
-    out.resize(out.len() + blanks, b' ');
+fn fill(out: &mut Vec<u8>, mut blanks: usize) {
+    const BLANKS: [u8; 8] = [b' '; 8];
+    while blanks > 0 {
+        let some = blanks.min(BLANKS.len());
+        out.extend_from_slice(&BLANKS[..some]);
+        blanks -= some;
+    }
 }
 
 /// As many digits as a `u64` can have.
@@ -164,13 +173,13 @@ pub(super) fn push_decimal(out: &mut Vec<u8>, number: u64) {
 
 /// Appends a name with CR and LF as `?`: whatever a file is called, its line stays one line.
 pub(crate) fn push_name(out: &mut Vec<u8>, name: &[u8]) {
-    out.extend(name.iter().map(|&byte| {
+    let start = out.len();
+    out.extend_from_slice(name);
+    for byte in &mut out[start..] {
         if matches!(byte, b'\r' | b'\n') {
-            b'?'
-        } else {
-            byte
+            *byte = b'?';
         }
-    }));
+    }
 }
 
 #[cfg(test)]

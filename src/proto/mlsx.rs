@@ -132,7 +132,11 @@ pub fn facts_only(
     if facts.contains(UNIQUE)
         && let Some((device, inode)) = meta.unique
     {
-        push_formatted(out, format_args!("unique={device:x}g{inode:x};"));
+        out.extend_from_slice(b"unique=");
+        push_hex(out, device);
+        out.push(b'g');
+        push_hex(out, inode);
+        out.push(b';');
     }
     if facts.contains(GID) {
         push_number(out, b"unix.gid=", meta.gid.into());
@@ -206,6 +210,14 @@ fn push_number(out: &mut Vec<u8>, name: &[u8], number: u64) {
     out.push(b';');
 }
 
+fn push_hex(out: &mut Vec<u8>, number: u64) {
+    let digits = (64 - number.leading_zeros()).div_ceil(4).max(1);
+    out.extend((0..digits).rev().map(|place| {
+        let digit = (number >> (4 * place) & 15) as u8;
+        digit + if digit < 10 { b'0' } else { b'a' - 10 }
+    }));
+}
+
 fn push_formatted(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
     // Writing into a vector cannot fail.
     let _ = out.write_fmt(text);
@@ -257,6 +269,15 @@ mod tests {
             "create=20200913122640;modify=20231114221320;perm=r;size=1234;type=file;\
              unique=fd01gabc;unix.gid=100;unix.mode=0644;unix.uid=1000;"
         );
+    }
+
+    #[test]
+    fn numbers_are_plain_hexadecimal() {
+        for number in [0, 1, 9, 10, 15, 16, 0xabcdef, u64::MAX - 1, u64::MAX] {
+            let mut out = Vec::new();
+            push_hex(&mut out, number);
+            assert_eq!(out, format!("{number:x}").as_bytes());
+        }
     }
 
     #[test]

@@ -128,27 +128,35 @@ impl Reply {
 
     /// Appends the reply to `out` as it goes on the wire.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        let code = self.code.to_string();
+        let code = digits(self.code);
         for (number, text) in self.before.iter().enumerate() {
             if number == 0 {
-                out.extend_from_slice(code.as_bytes());
+                out.extend_from_slice(&code);
                 out.push(b'-');
             } else {
                 out.push(b' ');
             }
             put_text(out, text);
         }
-        out.extend_from_slice(code.as_bytes());
+        out.extend_from_slice(&code);
         out.push(b' ');
         put_text(out, &self.last);
     }
 }
 
+/// A code has three digits.
+fn digits(code: u16) -> [u8; 3] {
+    [code / 100, code / 10, code].map(|number| b'0' + (number % 10) as u8)
+}
+
 fn put_text(out: &mut Vec<u8>, Text(text): &Text) {
-    out.extend(text.iter().map(|&byte| match byte {
-        b'\r' | b'\n' | 0 => b'?',
-        _ => byte,
-    }));
+    let start = out.len();
+    out.extend_from_slice(text);
+    for byte in &mut out[start..] {
+        if matches!(byte, b'\r' | b'\n' | 0) {
+            *byte = b'?';
+        }
+    }
     out.extend_from_slice(b"\r\n");
 }
 

@@ -41,7 +41,7 @@ impl Core {
         let listener = dtp::listen(cx, local, config.passive_ports.as_ref(), |level, text| {
             self.log(level, text);
         })?;
-        let port = listener.local_addr()?.port();
+        let port = listener.port()?;
         self.dtp = Dtp::Listening { listener, counted };
         Ok(port)
     }

@@ -67,6 +67,7 @@ impl Client {
 
     fn try_advance(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         self.core.control.begin_turn();
+        self.core.idle_is_fresh = false;
         for _ in 0..LINES_PER_TURN {
             self.settle(cx);
             match self.core.life {
@@ -281,7 +282,7 @@ impl Dispatcher for Client {
         if channel == DATA {
             self.core.data_ready(cx);
         } else if ready.is_readable() {
-            self.core.control.set_readable();
+            self.core.control.set_readable(ready);
         }
         self.advance(cx);
     }
@@ -347,5 +348,27 @@ impl Dispatcher for Client {
         self.call(cx, &mut question, |handler, session| {
             handler.on_disconnect(session);
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::control::Control;
+    use crate::session::dtp::Dtp;
+    use crate::session::interpreter::Interpreter;
+
+    /// An idle session is this, its slot and timer in the event loop, its user's name and directory.
+    #[cfg(target_pointer_width = "64")]
+    #[test]
+    fn a_session_stays_small() {
+        for (what, size, most) in [
+            ("Client", size_of::<Client>(), 1152),
+            ("Interpreter", size_of::<Interpreter>(), 704),
+            ("Control", size_of::<Control>(), 176),
+            ("Dtp", size_of::<Dtp>(), 80),
+        ] {
+            assert!(size <= most, "{what} takes {size} bytes");
+        }
     }
 }

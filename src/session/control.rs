@@ -6,7 +6,7 @@
 use std::io;
 use std::mem;
 
-use ftpdlib_reactor::Context;
+use ftpdlib_reactor::{Context, Ready};
 use zeroize::Zeroize;
 
 use super::slot::CONTROL;
@@ -36,6 +36,8 @@ pub(super) struct Control {
     sent: usize,
     /// The socket may have more to read than was read.
     readable: bool,
+    /// Something may be behind what a read gives, though that is less than there was room for.
+    unsure: bool,
     /// Reads that are left in this turn.
     reads: u32,
     at_end: bool,
@@ -51,6 +53,7 @@ impl Control {
             out: Vec::new(),
             sent: 0,
             readable: false,
+            unsure: false,
             reads: 0,
             at_end: false,
             wants_write: false,
@@ -69,8 +72,14 @@ impl Control {
     }
 
     /// The event loop says that there may be something to read.
-    pub(super) fn set_readable(&mut self) {
+    pub(super) fn set_readable(&mut self, ready: Ready) {
         self.readable = true;
+        // An end that was announced once is not announced again, and reads stop at urgent data.
+        self.unsure = !Ready::SHORT_READ_EMPTIES
+            || ready.is_read_closed()
+            || ready.is_urgent()
+            || ready.is_again()
+            || ready.is_woken();
     }
 
     /// A turn of the loop begins for this client.
@@ -99,7 +108,11 @@ impl Control {
             self.reads -= 1;
             match self.stream.read(scratch, READ) {
                 Ok(0) => self.at_end = true,
-                Ok(count) => self.take_in(scratch, count),
+                Ok(count) => {
+                    // Nearly always it is one command, and the next one comes after its reply.
+                    self.readable = self.unsure || count == READ || self.stream.is_secured();
+                    self.take_in(scratch, count);
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable = false,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => self.reads = 0,
                 // Many a client just goes; what it sent before counts all the same.
@@ -122,7 +135,7 @@ impl Control {
         let is_secret = self.lines.is_within_line()
             || read
                 .windows(4)
-                .any(|word| word.eq_ignore_ascii_case(b"PASS"));
+                .any(|word| word[0] | 0x20 == b'p' && word.eq_ignore_ascii_case(b"PASS"));
         self.lines.push(read);
         let used = match self.stream.is_secured() && is_secret {
             true => scratch.len().min(TLS_SCRATCH),
@@ -214,6 +227,7 @@ impl Control {
         }
         self.stream.secure(tunnel);
         self.readable = true;
+        self.unsure = true;
     }
 
     pub(super) fn is_handshaking(&self) -> bool {

@@ -25,12 +25,13 @@ use crate::proto::throttle::Throttle;
 use crate::stream::{Stream, Wants};
 use crate::sys::splice::Pipes;
 
-/// Bytes a flow may move before others have their turn, if there are others; a step is not cut short
+/// Bytes a flow may move before others have their turn, if there are many; a step is not cut short
 /// for it, so there may be half as much more.
-const BUDGET: usize = 256 * 1024;
+const BUDGET: usize = 64 * 1024;
 /// The same for one that has the loop for itself: large reads wake and acknowledge less often.
 const BUDGET_ALONE: usize = 1024 * 1024;
-/// Bytes that all flows may move in a turn of the loop, as long as each has its `BUDGET`.
+/// Bytes that all flows may move in a turn of the loop, as long as each has its `BUDGET`: who only
+/// wants a reply waits for no more than that.
 const BUDGET_OF_LOOP: usize = 4 * 1024 * 1024;
 /// System calls a flow may make before others have their turn.
 const MAX_CALLS: usize = 16;

@@ -4,14 +4,14 @@
 //! the first batch is read where the listing is opened; if there are more names than that, the
 //! rest is read, sorted and formatted on a worker thread.
 
-use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::cancel::Cancel;
+use super::names::{Ids, Names};
 use crate::auth::Account;
-use crate::fs::{Directory, FileSystem, Metadata, together};
+use crate::fs::{Directory, FileKind, FileSystem, Metadata, together};
 use crate::proto::calendar::Zone;
 use crate::proto::encoding::Encoding;
 use crate::proto::list;
@@ -52,14 +52,14 @@ pub(crate) struct Listing {
     /// Seconds since 1970 when it was opened, for LIST's six-month rule.
     now: i64,
     /// Sorted; those before `next` are done.
-    names: Vec<Vec<u8>>,
+    names: Names,
     next: usize,
     /// Whether the directory has more names than are in `names`.
     unread: bool,
     /// Who asked may have left, or given it up.
     cancel: Option<Cancel>,
-    owners: HashMap<u32, Box<str>>,
-    groups: HashMap<u32, Box<str>>,
+    owners: Ids,
+    groups: Ids,
 }
 
 enum Entries {
@@ -75,35 +75,25 @@ impl Listing {
         path: &VirtualPath,
         format: Format,
     ) -> io::Result<Listing> {
-        let meta = match fs.metadata(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            // A dangling link is listed by itself.
-            Err(_) => fs.symlink_metadata(path)?,
-            Ok(meta) => meta,
-        };
-        let mut names = Vec::new();
+        let mut names = Names::default();
         let mut unread = false;
-        let entries = if meta.is_dir() {
-            let mut directory = fs.read_dir(path)?;
-            unread = directory.read_names(BATCH, &mut names)?;
-            Entries::Directory(directory)
-        } else if matches!(format.style, Style::Mlsd { .. }) {
-            return Err(io::Error::new(
-                io::ErrorKind::NotADirectory,
-                "No such directory",
-            ));
-        } else {
-            let parent = path.parent().unwrap_or_else(VirtualPath::root);
-            let name = path.file_name().unwrap_or_default().to_vec();
-            let meta = fs.symlink_metadata(path)?;
-            let target = fs
-                .read_dir(&parent)
-                .and_then(|mut dir| dir.read_link(&name))
-                .ok();
-            names.push(name);
-            Entries::One(meta, target)
+        let mut entries = fs.read_dir(path);
+        if let Ok(directory) = &mut entries {
+            unread = names.read(&mut **directory, BATCH)?;
+            // A file system of one's own may find no names in a file.
+            if names.len() == 0 && !unread && !fs.metadata(path)?.is_dir() {
+                entries = Err(no_directory());
+            }
+        }
+        let entries = match entries {
+            Ok(directory) => Entries::Directory(directory),
+            Err(error) => {
+                let (name, one) = Entries::one(&*fs, path, error, &format.style)?;
+                names.push(&name);
+                one
+            }
         };
-        names.sort_unstable();
+        names.sort();
         let (owners, groups) = Default::default();
         let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let now = since_1970.map_or(0, |since| since.as_secs() as i64);
@@ -149,9 +139,9 @@ impl Listing {
         self.read_rest()?;
         while self.next < self.names.len() && out.len() < max {
             self.check()?;
-            let name = std::mem::take(&mut self.names[self.next]);
+            let at = self.next;
             self.next += 1;
-            self.line(out, &name);
+            self.line(out, at);
         }
         Ok(self.next < self.names.len())
     }
@@ -162,16 +152,17 @@ impl Listing {
             let Entries::Directory(directory) = &mut self.entries else {
                 break;
             };
-            self.unread = directory.read_names(LARGE_BATCH, &mut self.names)?;
+            self.unread = self.names.read(&mut **directory, LARGE_BATCH)?;
             if !self.unread {
-                self.names.sort_unstable();
+                self.names.sort();
             }
         }
         Ok(())
     }
 
     /// One entry. An entry that vanished meanwhile, or may not be looked at, is left out.
-    fn line(&mut self, out: &mut Vec<u8>, name: &[u8]) {
+    fn line(&mut self, out: &mut Vec<u8>, at: usize) {
+        let name = self.names.get(at);
         let Format { zone, encoding, .. } = self.format;
         let shown = encoding.encode(name);
         match &self.format.style {
@@ -181,7 +172,10 @@ impl Listing {
             }
             Style::Mlsd { facts, account } => {
                 if let Some(meta) = self.entries.facts(name, true) {
-                    let perm = account.perms_on(&self.path.child(name), meta.is_dir());
+                    let perm = match account.perms_everywhere() {
+                        Some(perm) => perm,
+                        None => account.perms_on(&self.path.child(name), meta.is_dir()),
+                    };
                     mlsx::line(out, &meta, &shown, *facts, perm, zone);
                 }
             }
@@ -194,8 +188,8 @@ impl Listing {
                 let (fs, owners, groups) = (&self.fs, &mut self.owners, &mut self.groups);
                 let entry = list::Entry {
                     meta: &meta,
-                    owner: cached(owners, meta.uid, |id| fs.user_name(id)),
-                    group: cached(groups, meta.gid, |id| fs.group_name(id)),
+                    owner: owners.name(meta.uid, |id| fs.user_name(id)),
+                    group: groups.name(meta.gid, |id| fs.group_name(id)),
                     name: &shown,
                     target: target.as_deref(),
                 };
@@ -206,6 +200,35 @@ impl Listing {
 }
 
 impl Entries {
+    /// What is listed by itself, and its name: no directory, as `error` said of it.
+    fn one(
+        fs: &dyn FileSystem,
+        path: &VirtualPath,
+        error: io::Error,
+        style: &Style,
+    ) -> io::Result<(Vec<u8>, Entries)> {
+        match fs.metadata(path) {
+            Ok(meta) if meta.is_dir() => return Err(error),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            // A dangling link is listed by itself.
+            Ok(_) | Err(_) => {}
+        }
+        let meta = fs.symlink_metadata(path)?;
+        if matches!(style, Style::Mlsd { .. }) {
+            return Err(no_directory());
+        }
+        let parent = path.parent().unwrap_or_else(VirtualPath::root);
+        let name = path.file_name().unwrap_or_default().to_vec();
+        let target = match meta.kind {
+            FileKind::Symlink => fs
+                .read_dir(&parent)
+                .and_then(|mut directory| directory.read_link(&name))
+                .ok(),
+            _ => None,
+        };
+        Ok((name, Entries::One(meta, target)))
+    }
+
     fn facts(&mut self, name: &[u8], follow: bool) -> Option<Metadata> {
         match self {
             Entries::One(meta, _) => Some(meta.clone()),
@@ -221,7 +244,7 @@ impl Entries {
     fn target(&mut self, name: &[u8], meta: &Metadata) -> Option<Vec<u8>> {
         match self {
             Entries::One(_, target) => target.clone(),
-            Entries::Directory(directory) if meta.kind == crate::fs::FileKind::Symlink => {
+            Entries::Directory(directory) if meta.kind == FileKind::Symlink => {
                 directory.read_link(name).ok()
             }
             Entries::Directory(_) => None,
@@ -229,18 +252,11 @@ impl Entries {
     }
 }
 
+fn no_directory() -> io::Error {
+    io::Error::new(io::ErrorKind::NotADirectory, "No such directory")
+}
+
 /// A file system of one's own that leaves work undone.
 fn not_done() -> io::Error {
     io::Error::other("Internal error")
-}
-
-/// The name of an id; the file system is asked once a listing.
-fn cached(
-    names: &mut HashMap<u32, Box<str>>,
-    id: u32,
-    ask: impl FnOnce(u32) -> Option<String>,
-) -> &str {
-    names
-        .entry(id)
-        .or_insert_with(|| ask(id).unwrap_or_else(|| id.to_string()).into())
 }

@@ -26,6 +26,7 @@ mod interpreter;
 mod job;
 mod listing;
 pub(crate) mod logging;
+mod names;
 mod pool;
 pub(crate) mod question;
 mod random;

@@ -16,6 +16,8 @@ pub(crate) mod close;
 pub(crate) mod crypt;
 #[cfg(unix)]
 mod database;
+#[cfg(target_os = "linux")]
+pub(crate) mod directory;
 #[cfg(unix)]
 pub(crate) mod identity;
 #[cfg(unix)]

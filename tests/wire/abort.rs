@@ -162,6 +162,19 @@ fn abor_by_telnet_synch_and_urgent_data() {
 }
 
 #[test]
+fn what_follows_an_urgent_byte_behind_a_whole_line_is_read() {
+    let server = TestServer::start();
+    let mut client = server.login();
+    // A read ends before an urgent byte, though more is there; how much comes at once is chance.
+    for _ in 0..200 {
+        client.send(b"NOOP\r\n");
+        client.urgent(255);
+        client.send(b"\xf2NOOP\r\n");
+        client.expect_replies(&[200, 200]);
+    }
+}
+
+#[test]
 fn stat_and_quit_may_come_behind_telnet_bytes() {
     let server = TestServer::start();
     let mut client = server.login();

@@ -1,15 +1,16 @@
 //! An open directory: names in batches, and the facts of each by one system call on its handle.
 
-use std::ffi::OsString;
 use std::io;
 use std::sync::Arc;
 
-use cap_std::fs::{Dir, ReadDir};
+use cap_std::fs::Dir;
 
 use super::confine::Home;
 use super::facts::facts;
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+use super::facts::of_statx;
 use super::name::os;
-use crate::fs::{Directory, Metadata};
+use crate::fs::{Directory, FileKind, Metadata};
 use crate::proto::path::VirtualPath;
 use crate::sys::name::bytes;
 
@@ -21,38 +22,57 @@ pub(in crate::fs) struct LocalDirectory {
     entries: Option<Names>,
 }
 
-enum Names {
-    Below(ReadDir),
-    /// Of a directory that may be read and not searched, where even `.` is not to be found.
-    #[cfg(target_os = "linux")]
-    Itself(std::fs::ReadDir),
+/// Names are read from the handle itself, so of a directory that may be read and not searched too,
+/// where even `.` is not to be found.
+#[cfg(target_os = "linux")]
+#[derive(Default)]
+struct Names(crate::sys::directory::Entries);
+
+#[cfg(not(target_os = "linux"))]
+struct Names(cap_std::fs::ReadDir);
+
+#[cfg(target_os = "linux")]
+impl Names {
+    fn of(_: &Dir) -> io::Result<Names> {
+        Ok(Names::default())
+    }
+
+    fn read(&mut self, dir: &Dir, max: usize, into: &mut Vec<Vec<u8>>) -> io::Result<bool> {
+        self.0.read(std::os::fd::AsFd::as_fd(dir), max, into)
+    }
 }
 
+#[cfg(not(target_os = "linux"))]
 impl Names {
     fn of(dir: &Dir) -> io::Result<Names> {
-        match dir.entries() {
-            #[cfg(target_os = "linux")]
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                use std::os::fd::AsRawFd;
-                // Through /proc the system takes the very same directory, and looks for nothing in it.
-                let itself = format!("/proc/self/fd/{}", dir.as_raw_fd());
-                std::fs::read_dir(itself).map(Names::Itself)
+        dir.entries().map(Names)
+    }
+
+    fn read(&mut self, _: &Dir, max: usize, into: &mut Vec<Vec<u8>>) -> io::Result<bool> {
+        for _ in 0..max {
+            match self.0.next() {
+                Some(entry) => into.push(bytes(entry?.file_name())),
+                None => return Ok(false),
             }
-            entries => entries.map(Names::Below),
         }
+        Ok(true)
     }
 }
 
-impl Iterator for Names {
-    type Item = io::Result<OsString>;
+/// For reading, at once.
+#[cfg(target_os = "linux")]
+fn open(home: &Home, path: &VirtualPath) -> io::Result<Dir> {
+    use cap_std::fs::{OpenOptions, OpenOptionsExt};
 
-    fn next(&mut self) -> Option<io::Result<OsString>> {
-        match self {
-            Names::Below(entries) => Some(entries.next()?.map(|entry| entry.file_name())),
-            #[cfg(target_os = "linux")]
-            Names::Itself(entries) => Some(entries.next()?.map(|entry| entry.file_name())),
-        }
-    }
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(libc::O_DIRECTORY);
+    let opened = home.follow(path, |dir, below| dir.open_with(below, &options))?;
+    Ok(Dir::from_std_file(opened.into_std()))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn open(home: &Home, path: &VirtualPath) -> io::Result<Dir> {
+    home.follow(path, |dir, below| dir.open_dir(below))
 }
 
 impl LocalDirectory {
@@ -61,7 +81,7 @@ impl LocalDirectory {
             // Says so if the home is gone.
             home.metadata(path)?;
         }
-        let dir = home.follow(path, |dir, below| dir.open_dir(below))?;
+        let dir = open(home, path)?;
         let entries = Names::of(&dir)?;
         Ok(LocalDirectory {
             home: Arc::clone(home),
@@ -69,6 +89,15 @@ impl LocalDirectory {
             dir,
             entries: Some(entries),
         })
+    }
+
+    /// The facts of the entry itself.
+    fn entry(&self, name: &[u8]) -> io::Result<Metadata> {
+        #[cfg(all(target_os = "linux", target_env = "gnu"))]
+        if let Some(found) = crate::sys::directory::facts(self.as_fd(), name) {
+            return Ok(of_statx(&found));
+        }
+        Ok(facts(&self.dir.symlink_metadata(os(name)?)?))
     }
 
     /// Its handle.
@@ -83,29 +112,20 @@ impl Directory for LocalDirectory {
         let Some(entries) = &mut self.entries else {
             return Ok(false);
         };
-        for _ in 0..max {
-            match entries.next() {
-                Some(Ok(name)) => into.push(bytes(name)),
-                Some(Err(error)) => {
-                    self.entries = None;
-                    return Err(error);
-                }
-                None => {
-                    self.entries = None;
-                    return Ok(false);
-                }
-            }
+        let more = entries.read(&self.dir, max, into);
+        if !matches!(more, Ok(true)) {
+            self.entries = None;
         }
-        Ok(true)
+        more
     }
 
     fn metadata(&mut self, name: &[u8], follow: bool) -> io::Result<Metadata> {
-        let found = self.dir.symlink_metadata(os(name)?)?;
-        if follow && found.is_symlink() {
+        let found = self.entry(name)?;
+        if follow && found.kind == FileKind::Symlink {
             // From the home on: the link may lead to anywhere in it, above this directory too.
             return self.home.metadata(&self.path.child(name));
         }
-        Ok(facts(&found))
+        Ok(found)
     }
 
     fn read_link(&mut self, name: &[u8]) -> io::Result<Vec<u8>> {

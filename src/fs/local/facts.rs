@@ -63,6 +63,32 @@ fn of_the_system(found: &cap_std::fs::Metadata, kind: FileKind, created: Option<
     }
 }
 
+/// The same from `statx(2)`.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+pub(super) fn of_statx(found: &libc::statx) -> Metadata {
+    let mode = u32::from(found.stx_mode);
+    let born = found.stx_mask & libc::STATX_BTIME != 0;
+    Metadata {
+        kind: match mode & libc::S_IFMT {
+            libc::S_IFREG => FileKind::File,
+            libc::S_IFDIR => FileKind::Directory,
+            libc::S_IFLNK => FileKind::Symlink,
+            _ => FileKind::Other,
+        },
+        size: found.stx_size,
+        modified: found.stx_mtime.tv_sec,
+        created: born.then_some(found.stx_btime.tv_sec),
+        mode,
+        links: found.stx_nlink.into(),
+        uid: found.stx_uid,
+        gid: found.stx_gid,
+        unique: Some((
+            libc::makedev(found.stx_dev_major, found.stx_dev_minor),
+            found.stx_ino,
+        )),
+    }
+}
+
 /// Device and inode.
 #[cfg(unix)]
 pub(super) fn unique(found: &cap_std::fs::Metadata) -> Option<(u64, u64)> {

@@ -1,6 +1,6 @@
 //! Open files: regular ones only, and how they come to be open.
 
-use std::fs::File as StdFile;
+use std::fs::{File as StdFile, Metadata};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use cap_std::fs::OpenOptions;
@@ -25,8 +25,9 @@ pub(super) fn open(home: &Home, path: &VirtualPath, mode: OpenMode) -> io::Resul
     let file = home
         .follow(path, |dir, below| dir.open_with(below, &options))?
         .into_std();
-    must_be_regular(kind_of(&file)?)?;
-    if mode == OpenMode::Write {
+    let found = file.metadata()?;
+    must_be_regular(kind_of(&found))?;
+    if mode == OpenMode::Write && found.len() > 0 {
         // Not by O_TRUNC, which would have come before the question what it is.
         file.set_len(0)?;
     }
@@ -67,15 +68,14 @@ fn common_options() -> OpenOptions {
     options
 }
 
-fn kind_of(file: &StdFile) -> io::Result<FileKind> {
-    let found = file.metadata()?;
-    Ok(if found.is_file() {
+fn kind_of(found: &Metadata) -> FileKind {
+    if found.is_file() {
         FileKind::File
     } else if found.is_dir() {
         FileKind::Directory
     } else {
         FileKind::Other
-    })
+    }
 }
 
 fn must_be_regular(kind: FileKind) -> io::Result<()> {

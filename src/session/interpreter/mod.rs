@@ -368,13 +368,13 @@ impl Interpreter {
     }
 
     fn begin(&mut self, command: &CommandLine, logged: bool) {
-        let shown = if logged {
-            Escaped(&command.arg).to_string()
-        } else {
-            String::new()
+        // Of what is not logged nothing is asked.
+        let (name, shown) = match logged {
+            true => (command.name.clone(), Escaped(&command.arg).to_string()),
+            false => (String::new(), String::new()),
         };
         self.current = Some(Current {
-            name: command.name.clone(),
+            name,
             shown,
             logged,
         });
