@@ -341,6 +341,11 @@ pub(super) const GROUPS: [Group; 4] = [
                 "disable-sendfile",
                 "do not use sendfile(2) for downloads",
             ),
+            switch(
+                "",
+                "disable-hashes",
+                "do not offer digests of files (HASH, XCRC, XMD5, XSHA1, XSHA256, XSHA512)",
+            ),
             switch("V", "version", "print the version"),
             switch("h", "help", "print this help"),
         ],

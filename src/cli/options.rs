@@ -62,6 +62,7 @@ pub(super) struct Options {
     pub(super) encoding: Encoding,
     pub(super) use_localtime: bool,
     pub(super) disable_sendfile: bool,
+    pub(super) disable_hashes: bool,
 }
 
 /// What follows `--tls`.
@@ -155,6 +156,7 @@ fn options(given: &Given) -> Result<Options, Failure> {
         encoding: given.need("encoding", encoding)?,
         use_localtime: given.has("use-localtime"),
         disable_sendfile: given.has("disable-sendfile"),
+        disable_hashes: given.has("disable-hashes"),
     })
 }
 

@@ -62,6 +62,19 @@ impl Builder {
         self
     }
 
+    /// Whether clients may ask for the digest of a file that they may read: HASH, XCRC, XMD5, XSHA1,
+    /// XSHA256, XSHA512. It is made on the worker threads, in pieces between which other work has its
+    /// turn, so that it costs processor time and disk reads, but holds nobody up. Default: true.
+    ///
+    /// A [command](Self::command) of one's own by such a name is there in any case.
+    pub fn hashes(mut self, offer: bool) -> Self {
+        match offer {
+            true => self.settings.table.add_hashes(),
+            false => self.settings.table.remove_hashes(),
+        }
+        self
+    }
+
     /// The text of the greeting. Default: `ftpdlib VERSION ready.`
     pub fn banner(mut self, text: impl Into<String>) -> Self {
         self.settings.config.banner = text.into();

@@ -12,6 +12,7 @@ use std::time::Duration;
 use super::cancel::Cancel;
 use super::config::Config;
 use super::custom::{Pooled, Work};
+use super::digesting::{Digested, Digesting};
 use super::listing::{Format, Listing};
 use super::random;
 use crate::auth::{Account, AuthFailed, Credentials};
@@ -34,6 +35,8 @@ pub(crate) enum Job {
     Store(Box<dyn File>, Vec<u8>),
     /// The end of an upload.
     Close(Box<dyn File>),
+    /// The next piece of a file's digest.
+    Digest(Box<Digesting>),
     /// A library user's command.
     Command {
         run: Pooled,
@@ -108,6 +111,7 @@ pub(crate) enum Outcome {
     Filled(Source, Vec<u8>, io::Result<bool>),
     /// The file, its buffer emptied for the next bytes.
     Stored(Box<dyn File>, Vec<u8>, io::Result<()>),
+    Digested(Digested),
     /// What a library user's command says.
     Reply(Reply),
     /// The job panicked on its thread.
@@ -171,7 +175,7 @@ impl Job {
             Job::Fill(Source::Listing(listing), _) => listing.is_slow(),
             // Asked for only where the file system is slow.
             Job::Fill(Source::File(_), _) | Job::Store(..) | Job::Close(_) => true,
-            Job::Command { .. } => true,
+            Job::Digest(_) | Job::Command { .. } => true,
         }
     }
 
@@ -203,6 +207,7 @@ impl Job {
                 Outcome::Stored(file, bytes, result)
             }
             Job::Close(file) => Outcome::Done(file.close()),
+            Job::Digest(digesting) => Outcome::Digested(digesting.run()),
             Job::Command { run, work, path } => {
                 Outcome::Reply(run(&work, &path).unwrap_or_else(|reply| reply))
             }

@@ -17,6 +17,7 @@ pub(crate) mod config;
 mod control;
 mod core;
 pub(crate) mod custom;
+mod digesting;
 mod dtp;
 mod flow;
 pub(crate) mod guard;

@@ -14,6 +14,7 @@ mod downloads;
 mod files;
 mod guessing;
 mod handlers;
+mod hashes;
 mod large_uploads;
 mod limits;
 mod listing;

@@ -206,6 +206,7 @@ fn flush_account(it: &mut Interpreter) {
     it.declared = None;
     it.epsv_all = false;
     it.facts = Default::default();
+    it.hash = Default::default();
     it.security.reset();
 }
 
