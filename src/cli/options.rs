@@ -11,8 +11,8 @@ use ftpdlib::{Encoding, SessionReuse, Workers};
 use getopts::Matches;
 
 use super::values::{
-    Rule, address, concurrency, count, encoding, masquerade, nat_address, password, port_range,
-    seconds, session_reuse, text, user_name, whole, worker_count,
+    Rule, address, concurrency, count, encoding, masquerade, nat_address, octal, password,
+    port_range, seconds, session_reuse, text, user_name, whole, worker_count,
 };
 use super::{Failure, flags, raw_args};
 
@@ -63,6 +63,10 @@ pub(super) struct Options {
     pub(super) use_localtime: bool,
     pub(super) disable_sendfile: bool,
     pub(super) disable_hashes: bool,
+    pub(super) atomic_uploads: bool,
+    pub(super) keep_partial: bool,
+    pub(super) no_overwrite: bool,
+    pub(super) umask: Option<u32>,
 }
 
 /// What follows `--tls`.
@@ -157,6 +161,10 @@ fn options(given: &Given) -> Result<Options, Failure> {
         use_localtime: given.has("use-localtime"),
         disable_sendfile: given.has("disable-sendfile"),
         disable_hashes: given.has("disable-hashes"),
+        atomic_uploads: given.has("atomic-uploads"),
+        keep_partial: keep_partial(given)?,
+        no_overwrite: given.has("no-overwrite"),
+        umask: given.value("umask", octal)?,
     })
 }
 
@@ -192,6 +200,17 @@ fn tls(given: &Given) -> Result<Option<TlsOptions>, Failure> {
         client_ca: given.path("tls-client-ca"),
         allow_truncated_uploads: given.has("tls-allow-truncated-uploads"),
     }))
+}
+
+/// Without atomic uploads what came is in the file itself.
+fn keep_partial(given: &Given) -> Result<bool, Failure> {
+    let keep = given.has("keep-partial");
+    match keep && !given.has("atomic-uploads") {
+        true => Err(Failure::Usage(
+            "--keep-partial needs --atomic-uploads too".to_owned(),
+        )),
+        false => Ok(keep),
+    }
 }
 
 fn workers(given: &Given) -> Result<Workers, Failure> {

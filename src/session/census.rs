@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use self::tally::{Shape, Tally};
+use super::quota::Amount;
 use crate::auth::Limits;
 use crate::proto::throttle;
 use crate::sys::shared::Shared;
@@ -73,6 +74,14 @@ pub(crate) struct Counted {
 pub(crate) enum Direction {
     Received,
     Sent,
+}
+
+/// What a user has stored, as all workers know it.
+#[derive(Clone)]
+pub(crate) struct Usage {
+    census: Arc<Census>,
+    /// The user's.
+    hash: u64,
 }
 
 /// The bandwidth that all transfers of a user in one direction share.
@@ -181,6 +190,11 @@ impl Census {
         work(&tally)
     }
 
+    fn hash_of_user(&self, user: &str) -> u64 {
+        // No address looks like this.
+        self.hash(("user", user))
+    }
+
     /// Of an address or a user; never 0.
     fn hash(&self, of: impl std::hash::Hash) -> u64 {
         self.hasher.hash_one(of).max(1)
@@ -195,7 +209,8 @@ impl Seat {
     /// When there are too many connections already.
     pub(crate) fn connection(&self, limits: Limits) -> io::Result<Counted> {
         let census = &self.census;
-        let shares = limits.read_limit > 0 || limits.write_limit > 0;
+        // A quota is the user's as long as his transfer runs, too.
+        let shares = limits.read_limit > 0 || limits.write_limit > 0 || limits.has_quota();
         let counted = census.tally(|tally| {
             let client = self.place.filter(|_| !census.is_full(tally))?;
             let place = tally.enter(census.worker(), 0)?;
@@ -218,16 +233,23 @@ impl Seat {
             0 => self.census.bounds.max_cons_per_user,
             most => most,
         };
-        if most == 0 && limits.read_limit == 0 && limits.write_limit == 0 {
+        if most == 0 && limits.read_limit == 0 && limits.write_limit == 0 && !limits.has_quota() {
             // Nobody will ask.
             return true;
         }
-        // No address looks like this.
-        let hash = self.census.hash(("user", user));
+        let hash = self.census.hash_of_user(user);
         self.place.is_some_and(|place| {
             self.census
                 .tally(|tally| tally.log_in(place, hash, most as u64))
         })
+    }
+
+    /// What a user has stored, whose session the client is.
+    pub(crate) fn usage(&self, user: &str) -> Usage {
+        Usage {
+            census: Arc::clone(&self.census),
+            hash: self.census.hash_of_user(user),
+        }
     }
 
     /// The client is nobody's session any more.
@@ -278,6 +300,84 @@ impl Counted {
 impl Drop for Counted {
     fn drop(&mut self) {
         self.census.tally(|tally| tally.leave(self.place));
+    }
+}
+
+impl Usage {
+    /// Whether it is known.
+    pub(crate) fn is_known(&self) -> bool {
+        let known = |tally: &Tally<'_>| tally.usage(self.hash).is_some();
+        self.census.tally(known)
+    }
+
+    /// So much has been counted. When somebody else has been faster, his count holds: the user may have
+    /// stored something since.
+    pub(crate) fn counted(&self, amount: Amount) {
+        self.census.tally(|tally| {
+            if tally.usage(self.hash).is_none() {
+                tally.set_usage(self.hash, (amount.bytes, amount.files));
+            }
+        });
+    }
+
+    /// Counts up to `want` bytes more, as many as `most` (0: any number) leaves room for; gives their
+    /// number. None when the user has neither a session nor a transfer any more.
+    pub(crate) fn take_bytes(&self, want: u64, most: u64) -> u64 {
+        if want == 0 {
+            return 0;
+        }
+        self.census.tally(|tally| {
+            let Some((bytes, files)) = tally.usage(self.hash) else {
+                return 0;
+            };
+            let granted = want.min(left(most, bytes));
+            tally.set_usage(self.hash, (bytes.saturating_add(granted), files));
+            granted
+        })
+    }
+
+    /// Counts a file more, if `most` (0: any number) leaves room for it.
+    pub(crate) fn take_file(&self, most: u64) -> bool {
+        self.census.tally(|tally| {
+            let Some((bytes, files)) = tally.usage(self.hash) else {
+                return false;
+            };
+            let room = left(most, files) > 0;
+            if room {
+                tally.set_usage(self.hash, (bytes, files.saturating_add(1)));
+            }
+            room
+        })
+    }
+
+    /// Counts them out.
+    pub(crate) fn give_back(&self, bytes: u64, files: u64) {
+        if bytes == 0 && files == 0 {
+            return;
+        }
+        self.census.tally(|tally| {
+            if let Some((had, them)) = tally.usage(self.hash) {
+                let usage = (had.saturating_sub(bytes), them.saturating_sub(files));
+                tally.set_usage(self.hash, usage);
+            }
+        });
+    }
+
+    /// What there is room for.
+    pub(crate) fn left(&self, most: Amount) -> Amount {
+        let used = self.census.tally(|tally| tally.usage(self.hash));
+        let (bytes, files) = used.unwrap_or((u64::MAX, u64::MAX));
+        Amount {
+            bytes: left(most.bytes, bytes),
+            files: left(most.files, files),
+        }
+    }
+}
+
+fn left(most: u64, used: u64) -> u64 {
+    match most {
+        0 => u64::MAX,
+        most => most.saturating_sub(used),
     }
 }
 

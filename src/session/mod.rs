@@ -28,10 +28,12 @@ mod listing;
 pub(crate) mod logging;
 mod pool;
 pub(crate) mod question;
+pub(crate) mod quota;
 mod random;
 mod secure;
 mod slot;
 pub(crate) mod transferred;
+pub(crate) mod upload;
 
 use std::sync::Arc;
 

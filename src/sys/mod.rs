@@ -27,7 +27,13 @@ pub(crate) mod ports;
 pub(crate) mod process;
 #[cfg(target_os = "linux")]
 pub(crate) mod procfs;
+#[cfg(target_os = "linux")]
+pub(crate) mod rename;
 pub(crate) mod retry;
 pub(crate) mod sendfile;
 pub(crate) mod shared;
+#[cfg(unix)]
+pub(crate) mod space;
 pub(crate) mod splice;
+#[cfg(unix)]
+pub(crate) mod umask;

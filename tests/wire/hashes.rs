@@ -54,8 +54,8 @@ fn links_lead_nowhere_and_a_fifo_is_no_file() {
     assert!(fifo.unwrap().success());
     let mut client = server.login();
     for name in ["out", "fifo"] {
-        client.expect(&format!("HASH {name}"), 550);
-        client.expect(&format!("XMD5 {name} 0 1"), 550);
+        client.expect(format!("HASH {name}"), 550);
+        client.expect(format!("XMD5 {name} 0 1"), 550);
     }
 }
 
