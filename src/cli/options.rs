@@ -416,6 +416,20 @@ mod tests {
     }
 
     #[test]
+    fn upload_policies() {
+        let plain = served("");
+        assert!(!plain.atomic_uploads && !plain.keep_partial && !plain.no_overwrite);
+        assert_eq!((plain.umask, plain.disable_hashes), (None, false));
+        let all = "--atomic-uploads --keep-partial --no-overwrite --disable-hashes --umask";
+        let options = served(&format!("{all} 027"));
+        assert!(options.atomic_uploads && options.keep_partial && options.no_overwrite);
+        assert_eq!((options.umask, options.disable_hashes), (Some(0o027), true));
+        assert_eq!(served("--umask 0").umask, Some(0));
+        let (message, _) = refused("--keep-partial");
+        assert!(message.contains("--atomic-uploads"), "{message}");
+    }
+
+    #[test]
     fn wrong_usage_gets_one_line_and_status_2() {
         for line in [
             "--bogus",
@@ -466,6 +480,12 @@ mod tests {
             "--concurrency pre-fork --workers two",
             "--max-cons-per-user -1",
             "--write=yes",
+            "--umask 8",
+            "--umask 1000",
+            "--umask=-1",
+            "--umask +22",
+            "--umask=",
+            "--keep-partial",
         ] {
             let (message, status) = refused(line);
             assert_eq!(status, 2, "{line}");

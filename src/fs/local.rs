@@ -168,7 +168,9 @@ impl FileSystem for LocalFilesystem {
         let Some(bytes) = bytes else { return Ok(()) };
         let (dir, _) = self.home.parent(path)?;
         let freed = match mode {
-            OpenMode::Write => self.home.metadata(path).map_or(0, |found| found.size),
+            OpenMode::Write | OpenMode::Resume => {
+                self.home.metadata(path).map_or(0, |found| found.size)
+            }
             _ => 0,
         };
         let free = space::free(std::os::fd::AsFd::as_fd(&*dir))?;

@@ -6,6 +6,7 @@
 //! whoever buries it ([`Census::bury`]).
 
 mod tally;
+mod usage;
 
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -15,7 +16,7 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use self::tally::{Shape, Tally};
-use super::quota::Amount;
+pub(crate) use self::usage::Usage;
 use crate::auth::Limits;
 use crate::proto::throttle;
 use crate::sys::shared::Shared;
@@ -74,14 +75,6 @@ pub(crate) struct Counted {
 pub(crate) enum Direction {
     Received,
     Sent,
-}
-
-/// What a user has stored, as all workers know it.
-#[derive(Clone)]
-pub(crate) struct Usage {
-    census: Arc<Census>,
-    /// The user's.
-    hash: u64,
 }
 
 /// The bandwidth that all transfers of a user in one direction share.
@@ -246,10 +239,7 @@ impl Seat {
 
     /// What a user has stored, whose session the client is.
     pub(crate) fn usage(&self, user: &str) -> Usage {
-        Usage {
-            census: Arc::clone(&self.census),
-            hash: self.census.hash_of_user(user),
-        }
+        Usage::of(&self.census, user)
     }
 
     /// The client is nobody's session any more.
@@ -300,84 +290,6 @@ impl Counted {
 impl Drop for Counted {
     fn drop(&mut self) {
         self.census.tally(|tally| tally.leave(self.place));
-    }
-}
-
-impl Usage {
-    /// Whether it is known.
-    pub(crate) fn is_known(&self) -> bool {
-        let known = |tally: &Tally<'_>| tally.usage(self.hash).is_some();
-        self.census.tally(known)
-    }
-
-    /// So much has been counted. When somebody else has been faster, his count holds: the user may have
-    /// stored something since.
-    pub(crate) fn counted(&self, amount: Amount) {
-        self.census.tally(|tally| {
-            if tally.usage(self.hash).is_none() {
-                tally.set_usage(self.hash, (amount.bytes, amount.files));
-            }
-        });
-    }
-
-    /// Counts up to `want` bytes more, as many as `most` (0: any number) leaves room for; gives their
-    /// number. None when the user has neither a session nor a transfer any more.
-    pub(crate) fn take_bytes(&self, want: u64, most: u64) -> u64 {
-        if want == 0 {
-            return 0;
-        }
-        self.census.tally(|tally| {
-            let Some((bytes, files)) = tally.usage(self.hash) else {
-                return 0;
-            };
-            let granted = want.min(left(most, bytes));
-            tally.set_usage(self.hash, (bytes.saturating_add(granted), files));
-            granted
-        })
-    }
-
-    /// Counts a file more, if `most` (0: any number) leaves room for it.
-    pub(crate) fn take_file(&self, most: u64) -> bool {
-        self.census.tally(|tally| {
-            let Some((bytes, files)) = tally.usage(self.hash) else {
-                return false;
-            };
-            let room = left(most, files) > 0;
-            if room {
-                tally.set_usage(self.hash, (bytes, files.saturating_add(1)));
-            }
-            room
-        })
-    }
-
-    /// Counts them out.
-    pub(crate) fn give_back(&self, bytes: u64, files: u64) {
-        if bytes == 0 && files == 0 {
-            return;
-        }
-        self.census.tally(|tally| {
-            if let Some((had, them)) = tally.usage(self.hash) {
-                let usage = (had.saturating_sub(bytes), them.saturating_sub(files));
-                tally.set_usage(self.hash, usage);
-            }
-        });
-    }
-
-    /// What there is room for.
-    pub(crate) fn left(&self, most: Amount) -> Amount {
-        let used = self.census.tally(|tally| tally.usage(self.hash));
-        let (bytes, files) = used.unwrap_or((u64::MAX, u64::MAX));
-        Amount {
-            bytes: left(most.bytes, bytes),
-            files: left(most.files, files),
-        }
-    }
-}
-
-fn left(most: u64, used: u64) -> u64 {
-    match most {
-        0 => u64::MAX,
-        most => most.saturating_sub(used),
     }
 }
 

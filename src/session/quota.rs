@@ -198,7 +198,8 @@ impl FileSystem for Metered {
         let there = found(self.files.metadata(path))?;
         let left = self.quota.usage.left(self.quota.most);
         let freed = match (&there, mode) {
-            (Some(there), OpenMode::Write) => there.size,
+            // Where in it a resumed one begins is not known here; it ends at its byte, then.
+            (Some(there), OpenMode::Write | OpenMode::Resume) => there.size,
             _ => 0,
         };
         // One of unknown size will have a byte, most likely.

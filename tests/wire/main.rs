@@ -23,6 +23,7 @@ mod names;
 mod offload;
 mod passive;
 mod pipelining;
+mod policies;
 mod pool;
 mod session;
 mod storm;

@@ -6,6 +6,7 @@ mod data;
 mod digest;
 mod login;
 mod memory;
+mod policy;
 mod secure;
 mod transfer;
 
