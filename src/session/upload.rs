@@ -210,7 +210,7 @@ impl Target {
                     return Ok(Upload { file, hidden });
                 }
                 Err(error) => {
-                    hidden.is_not_there();
+                    hidden.forget();
                     if error.kind() != io::ErrorKind::AlreadyExists {
                         return Err(error.into());
                     }
@@ -224,7 +224,7 @@ impl Target {
     fn open_part(&self, fs: &Arc<dyn FileSystem>) -> Result<Upload, OpenError> {
         let hidden = self.hidden(fs);
         if let Err(error) = fs.rename(&part_of(&self.path), &hidden.path) {
-            hidden.is_not_there();
+            hidden.forget();
             return Err(error.into());
         }
         // If this fails the part goes back to where it was.
@@ -275,7 +275,7 @@ impl Hidden {
     }
 
     /// It was never made.
-    fn is_not_there(mut self) {
+    fn forget(mut self) {
         self.settled = true;
     }
 

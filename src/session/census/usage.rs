@@ -117,8 +117,10 @@ mod tests {
     #[test]
     fn one_count_for_all_sessions_that_goes_with_the_last() {
         let census = Census::new(Bounds::default(), 1).unwrap();
-        let mut limits = Limits::default();
-        limits.quota_bytes = 100;
+        let limits = Limits {
+            quota_bytes: 100,
+            ..Limits::default()
+        };
         let most = amount(100, 3);
         let clients = [census.admit(IP).unwrap(), census.admit(IP).unwrap()];
         let usage = clients[0].usage("bob");

@@ -2,6 +2,7 @@
 //! a file is or where a quota ends.
 
 use super::*;
+use crate::auth::Limits;
 
 fn with(change: impl FnOnce(&mut Config)) -> Bench {
     let bench = Bench::with(|config, _| change(config)).and_logged_in();
@@ -275,10 +276,12 @@ fn what_is_there_is_not_replaced() {
 }
 
 fn quota(bytes: u64, files: u64) -> Bench {
-    let mut bench = Bench::with(|config, account| {
-        config.uploads.atomic = false;
-        let mut limits = crate::auth::Limits::default();
-        (limits.quota_bytes, limits.quota_files) = (bytes, files);
+    let mut bench = Bench::with(|_, account| {
+        let limits = Limits {
+            quota_bytes: bytes,
+            quota_files: files,
+            ..Limits::default()
+        };
         *account = account.clone().limits(limits);
     });
     bench.files.dir("/dir").file("/dir/f", "01234");
@@ -379,8 +382,10 @@ fn a_quota_is_the_users_while_his_transfer_runs() {
 #[test]
 fn a_login_waits_for_its_count() {
     let mut bench = Bench::with(|_, account| {
-        let mut limits = crate::auth::Limits::default();
-        limits.quota_bytes = 3;
+        let limits = Limits {
+            quota_bytes: 3,
+            ..Limits::default()
+        };
         *account = account.clone().limits(limits);
     });
     bench.files.file("/f", "0123456789");
