@@ -232,14 +232,15 @@ impl<'a> Tally<'a> {
 
     /// Bytes and files that the user `hash` has, if they have been counted.
     pub(super) fn usage(&self, hash: u64) -> Option<(u64, u64)> {
-        let at = self.key(self.find(hash)?);
+        let key = self.find(hash).filter(|&key| self.is_counted(key))?;
+        let at = self.key(key);
         let counted = self.get(at + COUNTED) != 0;
         counted.then(|| (self.get(at + BYTES), self.get(at + FILES)))
     }
 
     /// So much the user has; nothing changes when he has no session or transfer any more.
     pub(super) fn set_usage(&self, hash: u64, (bytes, files): (u64, u64)) {
-        if let Some(key) = self.find(hash) {
+        if let Some(key) = self.find(hash).filter(|&key| self.is_counted(key)) {
             let at = self.key(key);
             self.set(at + BYTES, bytes);
             self.set(at + FILES, files);
@@ -263,6 +264,10 @@ impl<'a> Tally<'a> {
     /// Counts an address or a user once more, as `what`; gives its key.
     fn count_in(&self, hash: u64, what: usize) -> Option<u64> {
         if let Some(key) = self.find(hash) {
+            if !self.is_counted(key) {
+                // What he has may have changed since he was here.
+                self.set(self.key(key) + COUNTED, 0);
+            }
             self.add(self.key(key) + what, 1);
             return Some(key);
         }
@@ -538,8 +543,13 @@ mod tests {
             let word = tally.hold(data, client).unwrap();
             let paid = tally.get(word);
             tally.set(word, 42);
+            // But what he has stored is counted anew.
+            assert_eq!(tally.usage(hash), None);
+            tally.set_usage(hash, (7, 1));
+            assert_eq!(tally.usage(hash), Some((7, 1)));
             tally.leave(client);
             tally.leave(data);
+            assert_eq!(tally.usage(hash), None);
             assert_sound(&tally);
             paid
         };
