@@ -5,9 +5,10 @@
 
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
+use std::time::Duration;
 
 use ftpdlib_reactor::{Channel, Context, Interest, Ready, TcpStream};
-use socket2::SockRef;
+use socket2::{SockRef, TcpKeepalive};
 
 use crate::auth::ClientCertificate;
 use crate::sys::retry::retry;
@@ -86,6 +87,13 @@ impl Stream {
     pub(crate) fn keep_urgent_data_inline(&mut self) -> io::Result<()> {
         self.urgent = true;
         SockRef::from(&self.socket).set_out_of_band_inline(true)
+    }
+
+    /// Has the system send a probe after a minute of silence, and then every minute.
+    pub(crate) fn keep_alive(&self) -> io::Result<()> {
+        const MINUTE: Duration = Duration::from_secs(60);
+        let often = TcpKeepalive::new().with_time(MINUTE).with_interval(MINUTE);
+        SockRef::from(&self.socket).set_tcp_keepalive(&often)
     }
 
     /// From here on everything is TLS; the client begins the handshake.

@@ -181,6 +181,12 @@ impl Account {
         self.0.limits
     }
 
+    /// The same account with other files, which stand for his.
+    pub(crate) fn with_filesystem(mut self, filesystem: Arc<dyn FileSystem>) -> Self {
+        self.inner().filesystem = filesystem;
+        self
+    }
+
     /// His files.
     pub fn filesystem(&self) -> &Arc<dyn FileSystem> {
         &self.0.filesystem

@@ -19,4 +19,19 @@ pub struct Limits {
     pub read_limit: u64,
     /// Bytes a second to the user, by all of his downloads and listings together.
     pub write_limit: u64,
+    /// Bytes that all of the user's files together may have: what passes it is refused with `552`.
+    ///
+    /// What is in his home is counted when he logs in and has no other session, on a worker thread, while
+    /// he waits for the reply; from then on the server keeps count of what he does. Nobody can be kept
+    /// by it from writing to his home by other ways than this server.
+    pub quota_bytes: u64,
+    /// Files, folders and links that the user may have, counted in the same way.
+    pub quota_files: u64,
+}
+
+impl Limits {
+    /// Whether what the user stores is to be counted.
+    pub(crate) fn has_quota(&self) -> bool {
+        self.quota_bytes > 0 || self.quota_files > 0
+    }
 }

@@ -341,6 +341,34 @@ pub(super) const GROUPS: [Group; 4] = [
                 "disable-sendfile",
                 "do not use sendfile(2) for downloads",
             ),
+            switch(
+                "",
+                "atomic-uploads",
+                "give an upload its name only when all of it has come; until then it is hidden",
+            ),
+            switch(
+                "",
+                "keep-partial",
+                "keep what came of an upload that was cut off, for REST; needs --atomic-uploads",
+            ),
+            switch(
+                "",
+                "no-overwrite",
+                "refuse to replace files, by STOR or by renaming",
+            ),
+            value(
+                "",
+                "umask",
+                "OCTAL",
+                "",
+                "permissions that new files and folders do not get, such as 027 (default: the \
+                 process's own)",
+            ),
+            switch(
+                "",
+                "disable-hashes",
+                "do not offer digests of files (HASH, XCRC, XMD5, XSHA1, XSHA256, XSHA512)",
+            ),
             switch("V", "version", "print the version"),
             switch("h", "help", "print this help"),
         ],

@@ -11,8 +11,8 @@ use ftpdlib::{Encoding, SessionReuse, Workers};
 use getopts::Matches;
 
 use super::values::{
-    Rule, address, concurrency, count, encoding, masquerade, nat_address, password, port_range,
-    seconds, session_reuse, text, user_name, whole, worker_count,
+    Rule, address, concurrency, count, encoding, masquerade, nat_address, octal, password,
+    port_range, seconds, session_reuse, text, user_name, whole, worker_count,
 };
 use super::{Failure, flags, raw_args};
 
@@ -62,6 +62,11 @@ pub(super) struct Options {
     pub(super) encoding: Encoding,
     pub(super) use_localtime: bool,
     pub(super) disable_sendfile: bool,
+    pub(super) disable_hashes: bool,
+    pub(super) atomic_uploads: bool,
+    pub(super) keep_partial: bool,
+    pub(super) no_overwrite: bool,
+    pub(super) umask: Option<u32>,
 }
 
 /// What follows `--tls`.
@@ -155,6 +160,11 @@ fn options(given: &Given) -> Result<Options, Failure> {
         encoding: given.need("encoding", encoding)?,
         use_localtime: given.has("use-localtime"),
         disable_sendfile: given.has("disable-sendfile"),
+        disable_hashes: given.has("disable-hashes"),
+        atomic_uploads: given.has("atomic-uploads"),
+        keep_partial: keep_partial(given)?,
+        no_overwrite: given.has("no-overwrite"),
+        umask: given.value("umask", octal)?,
     })
 }
 
@@ -190,6 +200,17 @@ fn tls(given: &Given) -> Result<Option<TlsOptions>, Failure> {
         client_ca: given.path("tls-client-ca"),
         allow_truncated_uploads: given.has("tls-allow-truncated-uploads"),
     }))
+}
+
+/// Without atomic uploads what came is in the file itself.
+fn keep_partial(given: &Given) -> Result<bool, Failure> {
+    let keep = given.has("keep-partial");
+    match keep && !given.has("atomic-uploads") {
+        true => Err(Failure::Usage(
+            "--keep-partial needs --atomic-uploads too".to_owned(),
+        )),
+        false => Ok(keep),
+    }
 }
 
 fn workers(given: &Given) -> Result<Workers, Failure> {
@@ -395,6 +416,20 @@ mod tests {
     }
 
     #[test]
+    fn upload_policies() {
+        let plain = served("");
+        assert!(!plain.atomic_uploads && !plain.keep_partial && !plain.no_overwrite);
+        assert_eq!((plain.umask, plain.disable_hashes), (None, false));
+        let all = "--atomic-uploads --keep-partial --no-overwrite --disable-hashes --umask";
+        let options = served(&format!("{all} 027"));
+        assert!(options.atomic_uploads && options.keep_partial && options.no_overwrite);
+        assert_eq!((options.umask, options.disable_hashes), (Some(0o027), true));
+        assert_eq!(served("--umask 0").umask, Some(0));
+        let (message, _) = refused("--keep-partial");
+        assert!(message.contains("--atomic-uploads"), "{message}");
+    }
+
+    #[test]
     fn wrong_usage_gets_one_line_and_status_2() {
         for line in [
             "--bogus",
@@ -445,6 +480,12 @@ mod tests {
             "--concurrency pre-fork --workers two",
             "--max-cons-per-user -1",
             "--write=yes",
+            "--umask 8",
+            "--umask 1000",
+            "--umask=-1",
+            "--umask +22",
+            "--umask=",
+            "--keep-partial",
         ] {
             let (message, status) = refused(line);
             assert_eq!(status, 2, "{line}");

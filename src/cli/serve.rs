@@ -113,6 +113,10 @@ fn builder(options: &Options, users: Arc<dyn Authorizer>, nat: Option<Ipv4Addr>)
         .permit_privileged_ports(options.permit_privileged_ports)
         .use_gmt_times(!options.use_localtime)
         .use_sendfile(!options.disable_sendfile)
+        .hashes(!options.disable_hashes)
+        .atomic_uploads(options.atomic_uploads)
+        .keep_partial(options.keep_partial)
+        .overwrite(!options.no_overwrite)
         .encoding(options.encoding)
         .read_limit(options.read_limit)
         .write_limit(options.write_limit)
@@ -120,6 +124,9 @@ fn builder(options: &Options, users: Arc<dyn Authorizer>, nat: Option<Ipv4Addr>)
         .workers(options.workers)
         .handle_signals(true)
         .notify_systemd(true);
+    if let Some(mask) = options.umask {
+        builder = builder.umask(mask);
+    }
     if let Some(banner) = &options.banner {
         builder = builder.banner(banner);
     }

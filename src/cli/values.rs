@@ -23,6 +23,15 @@ pub(super) fn count<T: FromStr>(text: &str) -> Result<T, String> {
     whole(text, "a whole number, 0 or more (0 = no limit)")
 }
 
+/// Permissions, as chmod(1) takes them.
+pub(super) fn octal(text: &str) -> Result<u32, String> {
+    let digits = (1..=4).contains(&text.len()) && text.bytes().all(|digit| digit.is_ascii_digit());
+    match u32::from_str_radix(text, 8) {
+        Ok(mode) if digits && mode <= 0o777 => Ok(mode),
+        _ => Err(format!("'{text}' is not an octal number from 0 to 777")),
+    }
+}
+
 /// A worker model; how many processes is another flag's matter.
 pub(super) fn concurrency(text: &str) -> Result<Workers, String> {
     match text {

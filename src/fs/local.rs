@@ -23,6 +23,8 @@ use name::os;
 
 use super::{Directory, File, FileSystem, Metadata, OpenMode, names};
 use crate::proto::path::VirtualPath;
+#[cfg(unix)]
+use crate::sys::space;
 
 /// A directory of the disk as one user's tree: his `/` is that directory.
 ///
@@ -139,6 +141,45 @@ impl FileSystem for LocalFilesystem {
         let (old_dir, old_name) = self.home.parent(from)?;
         let (new_dir, new_name) = self.home.parent(to)?;
         old_dir.rename(old_name, &new_dir, new_name)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn rename_new(&self, from: &VirtualPath, to: &VirtualPath) -> io::Result<()> {
+        refuse_root(from, "Can't rename root directory")?;
+        refuse_root(to, "Can't replace root directory")?;
+        let (old_dir, old_name) = self.home.parent(from)?;
+        let (new_dir, new_name) = self.home.parent(to)?;
+        match confine::rename_new(&old_dir, &old_name, &new_dir, &new_name) {
+            // Not on this file system: looked at first, then.
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOSYS)) => {
+                match new_dir.symlink_metadata(&new_name) {
+                    Ok(_) => Err(io::Error::from_raw_os_error(libc::EEXIST)),
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                        old_dir.rename(old_name, &new_dir, new_name)
+                    }
+                    Err(error) => Err(error),
+                }
+            }
+            done => done,
+        }
+    }
+
+    /// As the disk knows it, where the size is known.
+    #[cfg(unix)]
+    fn check_room(&self, path: &VirtualPath, mode: OpenMode, bytes: Option<u64>) -> io::Result<()> {
+        let Some(bytes) = bytes else { return Ok(()) };
+        let (dir, _) = self.home.parent(path)?;
+        let freed = match mode {
+            OpenMode::Write | OpenMode::Resume => {
+                self.home.metadata(path).map_or(0, |found| found.size)
+            }
+            _ => 0,
+        };
+        let free = space::free(std::os::fd::AsFd::as_fd(&*dir))?;
+        match bytes > free.saturating_add(freed) {
+            true => Err(io::ErrorKind::StorageFull.into()),
+            false => Ok(()),
+        }
     }
 
     fn set_mode(&self, path: &VirtualPath, mode: u32) -> io::Result<()> {

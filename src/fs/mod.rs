@@ -80,6 +80,28 @@ pub trait FileSystem: Send + Sync + 'static {
     /// Renames `from` to `to`, replacing a file there.
     fn rename(&self, from: &VirtualPath, to: &VirtualPath) -> io::Result<()>;
 
+    /// Renames `from` to `to`; an `AlreadyExists` error where something has that name. The default
+    /// looks first and renames then, so that what comes there in between is replaced.
+    fn rename_new(&self, from: &VirtualPath, to: &VirtualPath) -> io::Result<()> {
+        match self.symlink_metadata(to) {
+            Ok(_) => Err(io::Error::new(io::ErrorKind::AlreadyExists, "File exists")),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.rename(from, to),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether there is room for an upload to `path`, opened in that mode, of so many bytes, if their
+    /// number is known: a `StorageFull` or `QuotaExceeded` error if it is known that there is not. It
+    /// promises nothing, and reserves nothing. The default knows nothing.
+    fn check_room(
+        &self,
+        _path: &VirtualPath,
+        _mode: OpenMode,
+        _bytes: Option<u64>,
+    ) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Changes the permission bits (SITE CHMOD); `mode` is at most `0o7777`.
     fn set_mode(&self, path: &VirtualPath, mode: u32) -> io::Result<()>;
 

@@ -110,6 +110,14 @@ impl FileSystem for UnixFilesystem {
         self.all.rename(from, to)
     }
 
+    fn rename_new(&self, from: &VirtualPath, to: &VirtualPath) -> io::Result<()> {
+        self.all.rename_new(from, to)
+    }
+
+    fn check_room(&self, path: &VirtualPath, mode: OpenMode, bytes: Option<u64>) -> io::Result<()> {
+        self.all.check_room(path, mode, bytes)
+    }
+
     fn set_mode(&self, path: &VirtualPath, mode: u32) -> io::Result<()> {
         self.all.set_mode(path, mode)
     }

@@ -9,6 +9,7 @@ pub mod ascii;
 pub mod attempts;
 pub mod calendar;
 pub mod command;
+pub mod digest;
 pub mod encoding;
 pub mod escape;
 pub mod facts;

@@ -62,6 +62,19 @@ impl Builder {
         self
     }
 
+    /// Whether clients may ask for the digest of a file that they may read: HASH, XCRC, XMD5, XSHA1,
+    /// XSHA256, XSHA512. It is made on the worker threads, in pieces between which other work has its
+    /// turn, so that it costs processor time and disk reads, but holds nobody up. Default: true.
+    ///
+    /// A [command](Self::command) of one's own by such a name is there in any case.
+    pub fn hashes(mut self, offer: bool) -> Self {
+        match offer {
+            true => self.settings.table.add_hashes(),
+            false => self.settings.table.remove_hashes(),
+        }
+        self
+    }
+
     /// The text of the greeting. Default: `ftpdlib VERSION ready.`
     pub fn banner(mut self, text: impl Into<String>) -> Self {
         self.settings.config.banner = text.into();
@@ -225,6 +238,49 @@ impl Builder {
     /// The encoding of names and texts towards clients. Default: UTF-8.
     pub fn encoding(mut self, encoding: Encoding) -> Self {
         self.settings.config.encoding = encoding;
+        self
+    }
+
+    /// Whether an upload has its name only when it is a success. Its bytes go to a hidden file beside it
+    /// (`.ftpdlib-` and a random word), which takes the name, in one step, when all of it has come, is
+    /// written, and the handler has not refused it: nobody ever sees half a file under its name, and the
+    /// old one stays until then. Otherwise the hidden file is removed. Default: false.
+    ///
+    /// This is for STOR without REST and for STOU. APPE, and STOR after REST, change the file that is
+    /// there. The file is always a new one: with the permissions of a new file, in place of a symbolic
+    /// link that had its name, and until it has its name there must be room for both. A process that is
+    /// killed leaves its hidden file behind.
+    pub fn atomic_uploads(mut self, atomic: bool) -> Self {
+        self.settings.config.uploads.atomic = atomic;
+        self
+    }
+
+    /// Whether, with [atomic uploads](Self::atomic_uploads), what came of an upload that was cut off is
+    /// kept beside its name, as `.NAME.part`, so that its client can go on with it. (Without them what
+    /// came is in the file itself.) Default: false.
+    ///
+    /// `REST n` and `STOR NAME` then go on with the part, and a success puts it in NAME's place; so does
+    /// `APPE NAME` when there is no NAME. `SIZE NAME` tells the part's size when there is no NAME: this is
+    /// what clients ask before they go on. A STOR without REST begins anew, and takes the part away when
+    /// it is a success.
+    pub fn keep_partial(mut self, keep: bool) -> Self {
+        self.settings.config.uploads.keep_partial = keep;
+        self
+    }
+
+    /// Whether what is there may be replaced, by STOR, or by RNTO. If not, these are refused with `550`;
+    /// APPE, and STOR after REST at the file's very end, add to a file still. Default: true.
+    pub fn overwrite(mut self, allow: bool) -> Self {
+        self.settings.config.uploads.no_overwrite = !allow;
+        self
+    }
+
+    /// The permissions that new files and folders do not get, such as `0o027`. It is the process's
+    /// umask, set when the server begins to serve, and so holds for all that the process creates, and for
+    /// all servers in it. Without effect where files have no such permissions. Default: the umask that
+    /// the process has.
+    pub fn umask(mut self, mask: u32) -> Self {
+        self.settings.umask = Some(mask);
         self
     }
 

@@ -22,6 +22,7 @@ pub(super) struct Settings {
     pub(super) handlers: Factory,
     pub(super) bounds: Bounds,
     pub(super) workers: Workers,
+    pub(super) umask: Option<u32>,
     pub(super) grace: Duration,
     pub(super) handle_signals: bool,
     pub(super) notify_systemd: bool,
@@ -39,6 +40,7 @@ impl Default for Settings {
                 ..Bounds::default()
             },
             workers: Workers::default(),
+            umask: None,
             grace: Duration::from_secs(10),
             handle_signals: true,
             notify_systemd: false,
@@ -53,6 +55,10 @@ impl Settings {
     ///
     /// When the system has no memory for it.
     pub(super) fn into_service(mut self) -> Result<Arc<Service>, Error> {
+        #[cfg(unix)]
+        if let Some(mask) = self.umask {
+            crate::sys::umask::set(mask);
+        }
         let share = || Error::system("share memory among workers");
         self.config.guard = self.config.guard.on_duty().map_err(share())?;
         let census = Census::new(self.bounds, std::process::id()).map_err(share())?;

@@ -6,6 +6,7 @@
 //! whoever buries it ([`Census::bury`]).
 
 mod tally;
+mod usage;
 
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -15,6 +16,7 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use self::tally::{Shape, Tally};
+pub(crate) use self::usage::Usage;
 use crate::auth::Limits;
 use crate::proto::throttle;
 use crate::sys::shared::Shared;
@@ -181,6 +183,11 @@ impl Census {
         work(&tally)
     }
 
+    fn hash_of_user(&self, user: &str) -> u64 {
+        // No address looks like this.
+        self.hash(("user", user))
+    }
+
     /// Of an address or a user; never 0.
     fn hash(&self, of: impl std::hash::Hash) -> u64 {
         self.hasher.hash_one(of).max(1)
@@ -195,7 +202,8 @@ impl Seat {
     /// When there are too many connections already.
     pub(crate) fn connection(&self, limits: Limits) -> io::Result<Counted> {
         let census = &self.census;
-        let shares = limits.read_limit > 0 || limits.write_limit > 0;
+        // A quota is the user's as long as his transfer runs, too.
+        let shares = limits.read_limit > 0 || limits.write_limit > 0 || limits.has_quota();
         let counted = census.tally(|tally| {
             let client = self.place.filter(|_| !census.is_full(tally))?;
             let place = tally.enter(census.worker(), 0)?;
@@ -218,16 +226,20 @@ impl Seat {
             0 => self.census.bounds.max_cons_per_user,
             most => most,
         };
-        if most == 0 && limits.read_limit == 0 && limits.write_limit == 0 {
+        if most == 0 && limits.read_limit == 0 && limits.write_limit == 0 && !limits.has_quota() {
             // Nobody will ask.
             return true;
         }
-        // No address looks like this.
-        let hash = self.census.hash(("user", user));
+        let hash = self.census.hash_of_user(user);
         self.place.is_some_and(|place| {
             self.census
                 .tally(|tally| tally.log_in(place, hash, most as u64))
         })
+    }
+
+    /// What a user has stored, whose session the client is.
+    pub(crate) fn usage(&self, user: &str) -> Usage {
+        Usage::of(&self.census, user)
     }
 
     /// The client is nobody's session any more.

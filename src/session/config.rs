@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::guard::Guard;
+use super::upload::Uploads;
 use crate::auth::{Authorizer, DummyAuthorizer};
 use crate::proto::calendar::Zone;
 use crate::proto::encoding::Encoding;
@@ -34,6 +35,7 @@ pub(crate) struct Config {
     pub(crate) read_limit: u64,
     /// Bytes a second to one client; 0 is no limit.
     pub(crate) write_limit: u64,
+    pub(crate) uploads: Uploads,
     pub(crate) timeout: Duration,
     pub(crate) data_timeout: Duration,
     pub(crate) passive_timeout: Duration,
@@ -68,6 +70,7 @@ impl Default for Config {
             passive_ports: None,
             read_limit: 0,
             write_limit: 0,
+            uploads: Uploads::default(),
             timeout: Duration::from_secs(300),
             data_timeout: Duration::from_secs(300),
             passive_timeout: Duration::from_secs(30),

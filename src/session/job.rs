@@ -12,8 +12,11 @@ use std::time::Duration;
 use super::cancel::Cancel;
 use super::config::Config;
 use super::custom::{Pooled, Work};
+use super::digesting::{Digested, Digesting};
 use super::listing::{Format, Listing};
+use super::quota::{Amount, measure};
 use super::random;
+use super::upload::{Fate, Hidden, Target, Upload};
 use crate::auth::{Account, AuthFailed, Credentials};
 use crate::fs::{File, FileSystem, Metadata, OpenMode, together};
 use crate::proto::path::VirtualPath;
@@ -26,6 +29,8 @@ pub(crate) type JobId = u32;
 pub(crate) enum Job {
     /// PASS.
     Authenticate(Arc<Config>, Credentials),
+    /// Counts what a user has stored.
+    Measure(Arc<dyn FileSystem>, Cancel),
     /// Work on a user's files.
     Files(Arc<dyn FileSystem>, Files),
     /// The next bytes of a download or listing.
@@ -34,6 +39,10 @@ pub(crate) enum Job {
     Store(Box<dyn File>, Vec<u8>),
     /// The end of an upload.
     Close(Box<dyn File>),
+    /// The next piece of a file's digest.
+    Digest(Box<Digesting>),
+    /// What becomes of an upload's hidden file.
+    Settle(Hidden, Fate),
     /// A library user's command.
     Command {
         run: Pooled,
@@ -58,6 +67,8 @@ pub(crate) enum Files {
     Rename {
         from: VirtualPath,
         to: VirtualPath,
+        /// What has the name `to` already may go.
+        replace: bool,
     },
     SetMode(VirtualPath, u32),
     /// Answers with the new facts.
@@ -68,22 +79,14 @@ pub(crate) enum Files {
         rest: u64,
     },
     /// Whether a STOR could work, found out without changing anything.
-    CheckStore {
-        path: VirtualPath,
-        mode: OpenMode,
-        rest: u64,
-    },
+    CheckStore(Target),
     /// A name that no file has, for STOU.
     UniqueName {
         dir: VirtualPath,
         prefix: Vec<u8>,
     },
     /// STOR, APPE, STOU once data can flow.
-    OpenWrite {
-        path: VirtualPath,
-        mode: OpenMode,
-        rest: u64,
-    },
+    OpenWrite(Target),
     /// LIST, NLST, MLSD, STAT.
     OpenListing {
         path: VirtualPath,
@@ -99,15 +102,19 @@ pub(crate) enum Outcome {
     /// No password is looked at that comes from there.
     Banned,
     Done(io::Result<()>),
+    /// None if it was cancelled.
+    Measured(Option<Amount>),
     Metadata(io::Result<Metadata>),
     Path(io::Result<VirtualPath>),
     Checked(Result<(), OpenError>),
     File(Result<Box<dyn File>, OpenError>),
+    Upload(Result<Upload, OpenError>),
     Listing(io::Result<Box<Listing>>),
     /// The source, its bytes, and whether more may come.
     Filled(Source, Vec<u8>, io::Result<bool>),
     /// The file, its buffer emptied for the next bytes.
     Stored(Box<dyn File>, Vec<u8>, io::Result<()>),
+    Digested(Digested),
     /// What a library user's command says.
     Reply(Reply),
     /// The job panicked on its thread.
@@ -171,7 +178,8 @@ impl Job {
             Job::Fill(Source::Listing(listing), _) => listing.is_slow(),
             // Asked for only where the file system is slow.
             Job::Fill(Source::File(_), _) | Job::Store(..) | Job::Close(_) => true,
-            Job::Command { .. } => true,
+            Job::Settle(hidden, _) => hidden.filesystem().is_slow(),
+            Job::Measure(..) | Job::Digest(_) | Job::Command { .. } => true,
         }
     }
 
@@ -188,6 +196,10 @@ impl Job {
             Job::Authenticate(config, credentials) => {
                 config.guard.authenticate(&*config.authorizer, &credentials)
             }
+            Job::Measure(fs, cancel) => {
+                let measured = together(&*fs, || measure(&*fs, &cancel));
+                measured.map_or(Outcome::Lost, Outcome::Measured)
+            }
             Job::Files(fs, files) => {
                 let files = || files.run(Arc::clone(&fs));
                 together(&*fs, files).unwrap_or(Outcome::Lost)
@@ -203,6 +215,8 @@ impl Job {
                 Outcome::Stored(file, bytes, result)
             }
             Job::Close(file) => Outcome::Done(file.close()),
+            Job::Settle(hidden, fate) => Outcome::Done(hidden.settle(fate)),
+            Job::Digest(digesting) => Outcome::Digested(digesting.run()),
             Job::Command { run, work, path } => {
                 Outcome::Reply(run(&work, &path).unwrap_or_else(|reply| reply))
             }
@@ -217,7 +231,7 @@ impl Files {
             Files::Metadata { .. }
             | Files::EnterDir(_)
             | Files::OpenRead { .. }
-            | Files::CheckStore { .. }
+            | Files::CheckStore(_)
             | Files::UniqueName { .. }
             | Files::OpenListing { .. } => false,
             Files::CreateDir(_)
@@ -226,7 +240,7 @@ impl Files {
             | Files::Rename { .. }
             | Files::SetMode(..)
             | Files::SetModified(..)
-            | Files::OpenWrite { .. } => true,
+            | Files::OpenWrite(_) => true,
         }
     }
 
@@ -241,22 +255,19 @@ impl Files {
             Files::CreateDir(path) => Outcome::Done(fs.create_dir(&path)),
             Files::RemoveDir(path) => Outcome::Done(fs.remove_dir(&path)),
             Files::RemoveFile(path) => Outcome::Done(fs.remove_file(&path)),
-            Files::Rename { from, to } => Outcome::Done(fs.rename(&from, &to)),
+            Files::Rename { from, to, replace } => Outcome::Done(match replace {
+                true => fs.rename(&from, &to),
+                false => fs.rename_new(&from, &to),
+            }),
             Files::SetMode(path, mode) => Outcome::Done(fs.set_mode(&path, mode)),
             Files::SetModified(path, seconds) => Outcome::Metadata(
                 fs.set_modified(&path, seconds)
                     .and_then(|()| fs.metadata(&path)),
             ),
-            Files::OpenRead { path, rest } => {
-                Outcome::File(open_at(&*fs, &path, OpenMode::Read, rest))
-            }
-            Files::CheckStore { path, mode, rest } => {
-                Outcome::Checked(check_store(&*fs, &path, mode, rest))
-            }
+            Files::OpenRead { path, rest } => Outcome::File(open_at(&*fs, &path, rest)),
+            Files::CheckStore(target) => Outcome::Checked(target.check(&*fs)),
             Files::UniqueName { dir, prefix } => Outcome::Path(unique_name(&*fs, &dir, &prefix)),
-            Files::OpenWrite { path, mode, rest } => {
-                Outcome::File(open_at(&*fs, &path, mode, rest))
-            }
+            Files::OpenWrite(target) => Outcome::Upload(target.open(&fs)),
             Files::OpenListing { path, format } => {
                 Outcome::Listing(Listing::open(fs, &path, format).map(Box::new))
             }
@@ -264,13 +275,8 @@ impl Files {
     }
 }
 
-fn open_at(
-    fs: &dyn FileSystem,
-    path: &VirtualPath,
-    mode: OpenMode,
-    rest: u64,
-) -> Result<Box<dyn File>, OpenError> {
-    let mut file = fs.open(path, mode)?;
+fn open_at(fs: &dyn FileSystem, path: &VirtualPath, rest: u64) -> Result<Box<dyn File>, OpenError> {
+    let mut file = fs.open(path, OpenMode::Read)?;
     if rest > 0 {
         let size = file.size()?;
         if rest > size {
@@ -281,33 +287,6 @@ fn open_at(
     Ok(file)
 }
 
-fn check_store(
-    fs: &dyn FileSystem,
-    path: &VirtualPath,
-    mode: OpenMode,
-    rest: u64,
-) -> Result<(), OpenError> {
-    match fs.metadata(path) {
-        Ok(meta) if meta.is_dir() => {
-            Err(io::Error::new(io::ErrorKind::IsADirectory, "Is a directory").into())
-        }
-        Ok(meta) if !meta.is_file() => Err(io::Error::other("Not a regular file").into()),
-        Ok(meta) if rest > meta.size => Err(OpenError::Offset {
-            rest,
-            size: meta.size,
-        }),
-        Ok(_) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound && mode != OpenMode::Resume => {
-            let parent = path.parent().unwrap_or_else(VirtualPath::root);
-            match fs.metadata(&parent)? {
-                meta if meta.is_dir() => Ok(()),
-                _ => Err(not_a_directory().into()),
-            }
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
 fn not_a_directory() -> io::Error {
     io::Error::new(io::ErrorKind::NotADirectory, "Not a directory")
 }
@@ -316,17 +295,12 @@ fn not_a_directory() -> io::Error {
 const UNIQUE_TRIES: u64 = 50;
 
 fn unique_name(fs: &dyn FileSystem, dir: &VirtualPath, prefix: &[u8]) -> io::Result<VirtualPath> {
-    const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
     if !fs.metadata(dir)?.is_dir() {
         return Err(not_a_directory());
     }
     for _ in 0..UNIQUE_TRIES {
-        let mut bits = random::number();
         let mut name = prefix.to_vec();
-        for _ in 0..8 {
-            name.push(ALPHABET[(bits % 32) as usize]);
-            bits /= 32;
-        }
+        name.extend(random::letters().take(8));
         let path = dir.child(&name);
         match fs.symlink_metadata(&path) {
             Ok(_) => {}

@@ -18,6 +18,7 @@ pub(crate) mod config;
 mod control;
 mod core;
 pub(crate) mod custom;
+mod digesting;
 mod dtp;
 mod flow;
 pub(crate) mod guard;
@@ -29,10 +30,12 @@ pub(crate) mod logging;
 mod names;
 mod pool;
 pub(crate) mod question;
+pub(crate) mod quota;
 mod random;
 mod secure;
 mod slot;
 pub(crate) mod transferred;
+pub(crate) mod upload;
 
 use std::sync::Arc;
 

@@ -13,6 +13,13 @@ pub(crate) fn number() -> u64 {
     }
 }
 
+/// Twelve letters and digits for a file's name, in small letters as some disks know no others.
+pub(crate) fn letters() -> impl Iterator<Item = u8> {
+    const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+    let bits = number();
+    (0..12).map(move |at| ALPHABET[((bits >> (at * 5)) & 31) as usize])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -20,5 +27,8 @@ mod tests {
     #[test]
     fn no_two_are_alike() {
         assert_ne!(number(), number());
+        let word = || letters().collect::<Vec<u8>>();
+        assert_eq!(word().len(), 12);
+        assert_ne!(word(), word());
     }
 }

@@ -15,6 +15,7 @@ pub struct Transferred {
     pub(crate) username: String,
     pub(crate) filesystem: Arc<dyn FileSystem>,
     pub(crate) path: VirtualPath,
+    pub(crate) target: VirtualPath,
     pub(crate) real_path: PathBuf,
     pub(crate) bytes: u64,
     pub(crate) elapsed: Duration,
@@ -37,12 +38,22 @@ impl Transferred {
         &self.filesystem
     }
 
-    /// The path as the client sees it.
+    /// Where the file is, on [`filesystem`](Self::filesystem): the path as the client sees it.
+    ///
+    /// With [atomic uploads](crate::Builder::atomic_uploads) an upload has not got its name yet when the
+    /// handler is told of it, so that one which the handler refuses never has it. This is then the path
+    /// of a hidden file, and [`target`](Self::target) that of the name. The hidden file goes by itself if
+    /// the upload is refused, and after the reply it is not there any more in any case.
     pub fn path(&self) -> &VirtualPath {
         &self.path
     }
 
-    /// The path on the disk; empty where the user's file system has no disk below.
+    /// The path that the client named. Whatever is there is the file only when the client has its 226.
+    pub fn target(&self) -> &VirtualPath {
+        &self.target
+    }
+
+    /// [`path`](Self::path) on the disk; empty where the user's file system has no disk below.
     pub fn real_path(&self) -> &Path {
         &self.real_path
     }
@@ -69,6 +80,7 @@ impl fmt::Debug for Transferred {
             .field("command", &self.command)
             .field("username", &self.username)
             .field("path", &self.path)
+            .field("target", &self.target)
             .field("real_path", &self.real_path)
             .field("bytes", &self.bytes)
             .field("elapsed", &self.elapsed)

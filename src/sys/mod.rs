@@ -30,10 +30,16 @@ pub(crate) mod ports;
 pub(crate) mod process;
 #[cfg(target_os = "linux")]
 pub(crate) mod procfs;
+#[cfg(target_os = "linux")]
+pub(crate) mod rename;
 pub(crate) mod retry;
 pub(crate) mod sendfile;
 pub(crate) mod shared;
+#[cfg(unix)]
+pub(crate) mod space;
 #[cfg_attr(not(unix), allow(dead_code, reason = "splice(2) is Linux'"))]
 pub(crate) mod splice;
 #[cfg(windows)]
 pub(crate) mod token;
+#[cfg(unix)]
+pub(crate) mod umask;

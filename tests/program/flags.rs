@@ -279,6 +279,31 @@ fn the_other_flags_reach_the_server() {
     guesser.expect_end();
 }
 
+#[cfg(unix)]
+#[test]
+fn upload_policies_reach_the_server() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let home = tempfile::tempdir().unwrap();
+    let program = Program::start(
+        home.path(),
+        &["-w", "--umask", "077", "--no-overwrite", "--atomic-uploads"],
+    );
+    let mut client = program.anonymous();
+    client.put("STOR new", "content");
+    client.expect("MKD dir", 257);
+    let mode = |name: &str| {
+        let found = std::fs::metadata(home.path().join(name)).unwrap();
+        found.permissions().mode() & 0o777
+    };
+    assert_eq!((mode("new"), mode("dir")), (0o600, 0o700));
+    client.refused("STOR new", 550);
+    client.expect("HASH new", 213);
+
+    let program = Program::start(home.path(), &["--disable-hashes"]);
+    program.anonymous().expect("HASH new", 500);
+}
+
 #[test]
 fn timeouts_may_have_fractions() {
     let home = tempfile::tempdir().unwrap();

@@ -257,11 +257,16 @@ impl Settings {
             format!("{key}: '{value}' is not {what}")
         };
         const COUNT: &str = "a whole number (0 = no limit)";
+        const SIZE: &str = "bytes: a whole number, maybe with k, M or G (0 = no limit)";
         const RATE: &str = "bytes a second: a whole number, maybe with k, M or G (0 = no limit)";
         match key {
             b"max_cons" => self.limits.max_cons = number(value).ok_or_else(|| fault(COUNT))?,
             b"read_limit" => self.limits.read_limit = size(value).ok_or_else(|| fault(RATE))?,
             b"write_limit" => self.limits.write_limit = size(value).ok_or_else(|| fault(RATE))?,
+            b"quota_bytes" => self.limits.quota_bytes = size(value).ok_or_else(|| fault(SIZE))?,
+            b"quota_files" => {
+                self.limits.quota_files = number(value).ok_or_else(|| fault(COUNT))?
+            }
             b"msg_login" => self.msg_login = Some(text(value).ok_or_else(|| fault("UTF-8"))?),
             b"msg_quit" => self.msg_quit = Some(text(value).ok_or_else(|| fault("UTF-8"))?),
             b"slow_files" => {
@@ -273,8 +278,8 @@ impl Settings {
             }
             _ => {
                 return Err(format!(
-                    "'{}' is no setting; there are max_cons, read_limit, write_limit, msg_login, \
-                     msg_quit, slow_files, dir:PATH and tree:PATH",
+                    "'{}' is no setting; there are max_cons, read_limit, write_limit, \
+                     quota_bytes, quota_files, msg_login, msg_quit, slow_files, dir:PATH and tree:PATH",
                     Escaped(key)
                 ));
             }

@@ -38,7 +38,7 @@ fn path(name: &str) -> VirtualPath {
 fn a_line_has_four_words_and_settings() {
     let line = one(&format!(
         "\tbob  {HASH}\t/srv/bob elr max_cons=2 read_limit=10k write_limit=3M \
-         msg_login=\"Hello, bob.\" msg_quit=\"\" slow_files=yes tree:/in=elw dir:/a=b=- "
+         quota_bytes=2G quota_files=500 msg_login=\"Hello, bob.\" msg_quit=\"\" slow_files=yes tree:/in=elw dir:/a=b=- "
     ));
     assert_eq!((line.number, line.name.as_str()), (1, "bob"));
     assert!(matches!(line.secret, Secret::Hash(_)));
@@ -47,6 +47,8 @@ fn a_line_has_four_words_and_settings() {
     assert_eq!(settings.limits.max_cons, 2);
     assert_eq!(settings.limits.read_limit, 10 * 1024);
     assert_eq!(settings.limits.write_limit, 3 << 20);
+    assert_eq!(settings.limits.quota_bytes, 2 << 30);
+    assert_eq!(settings.limits.quota_files, 500);
     assert_eq!(settings.msg_login.as_deref(), Some("Hello, bob."));
     assert_eq!(settings.msg_quit.as_deref(), Some(""));
     assert_eq!(settings.slow_files, Some(true));

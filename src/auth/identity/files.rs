@@ -64,6 +64,15 @@ impl FileSystem for FilesAs {
         self.identity.try_run(|| self.files.rename(from, to))
     }
 
+    fn rename_new(&self, from: &VirtualPath, to: &VirtualPath) -> io::Result<()> {
+        self.identity.try_run(|| self.files.rename_new(from, to))
+    }
+
+    fn check_room(&self, path: &VirtualPath, mode: OpenMode, bytes: Option<u64>) -> io::Result<()> {
+        self.identity
+            .try_run(|| self.files.check_room(path, mode, bytes))
+    }
+
     fn set_mode(&self, path: &VirtualPath, mode: u32) -> io::Result<()> {
         self.identity.try_run(|| self.files.set_mode(path, mode))
     }

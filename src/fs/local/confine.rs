@@ -274,6 +274,16 @@ impl Home {
     }
 }
 
+/// Renames a name in one directory to one in another that is free.
+#[cfg(target_os = "linux")]
+pub(super) fn rename_new(from: &Dir, old: &OsStr, to: &Dir, new: &OsStr) -> io::Result<()> {
+    use std::ffi::CString;
+    use std::os::fd::AsFd;
+    use std::os::unix::ffi::OsStrExt;
+    let (old, new) = (CString::new(old.as_bytes())?, CString::new(new.as_bytes())?);
+    crate::sys::rename::rename_new(from.as_fd(), &old, to.as_fd(), &new)
+}
+
 /// A path taken apart.
 enum Part {
     Name(OsString),

@@ -372,6 +372,44 @@ fn a_new_file_takes_no_other_s_place() {
 }
 
 #[test]
+fn a_rename_may_be_told_to_replace_nothing() {
+    let place = place();
+    let to = |name: &str| place.tree.rename_new(&path("/file"), &path(name));
+    place.link("nowhere", "dangling");
+    for there in ["/dir", "/dir/sub/deep", "/dangling", "/file"] {
+        says(to(there), "File exists");
+    }
+    says(to("/none/new"), "No such file or directory");
+    assert_eq!(place.read("/file").unwrap(), "inside");
+    to("/dir/new").unwrap();
+    assert_eq!(place.read("/dir/new").unwrap(), "inside");
+    assert!(!place.home.join("file").exists());
+    place
+        .tree
+        .rename_new(&path("/dir"), &path("/moved"))
+        .unwrap();
+    place.link(&place.out, "link");
+    let escape = place
+        .tree
+        .rename_new(&path("/moved/new"), &path("/link/new"));
+    outside(escape, "/link/new");
+    assert!(!place.out.join("new").exists());
+}
+
+#[test]
+fn the_disk_s_room_is_known() {
+    let place = place();
+    let room = |name: &str, mode, bytes| place.tree.check_room(&path(name), mode, bytes);
+    room("/new", OpenMode::Write, Some(1)).unwrap();
+    room("/file", OpenMode::Append, None).unwrap();
+    for name in ["/new", "/file", "/dir/new"] {
+        let full = room(name, OpenMode::Write, Some(u64::MAX));
+        assert_eq!(full.unwrap_err().kind(), io::ErrorKind::StorageFull);
+    }
+    assert!(room("/none/new", OpenMode::Write, Some(1)).is_err());
+}
+
+#[test]
 fn a_home_that_vanishes_is_an_error_and_its_successor_another_tree() {
     let place = place();
     let tree = &place.tree;

@@ -36,7 +36,11 @@ const HOLDS: usize = 2;
 const NEXT_KEY: usize = 3;
 /// Until when what the user has received, and sent, is paid for.
 const PAID: usize = 4;
-const KEY: usize = 6;
+/// Bytes and files that the user has, and whether they have been counted.
+const BYTES: usize = 6;
+const FILES: usize = 7;
+const COUNTED: usize = 8;
+const KEY: usize = 9;
 
 /// How large the tables are.
 #[derive(Clone, Copy, Debug)]
@@ -226,6 +230,25 @@ impl<'a> Tally<'a> {
             .map_or(0, |key| self.get(self.key(key) + CLIENTS))
     }
 
+    /// Bytes and files that the user `hash` has, if they have been counted.
+    pub(super) fn usage(&self, hash: u64) -> Option<(u64, u64)> {
+        let key = self.find(hash).filter(|&key| self.is_counted(key))?;
+        let at = self.key(key);
+        let counted = self.get(at + COUNTED) != 0;
+        counted.then(|| (self.get(at + BYTES), self.get(at + FILES)))
+    }
+
+    /// So much the user has; nothing changes when he has no session or transfer any more.
+    pub(super) fn set_usage(&self, hash: u64, (bytes, files): (u64, u64)) {
+        if let Some(key) = self.find(hash).filter(|&key| self.is_counted(key)) {
+            let at = self.key(key);
+            self.set(at + BYTES, bytes);
+            self.set(at + FILES, files);
+            fence(Ordering::Release);
+            self.set(at + COUNTED, 1);
+        }
+    }
+
     fn find(&self, hash: u64) -> Option<u64> {
         let mut next = self.get(self.chain(hash));
         while next != 0 {
@@ -241,6 +264,10 @@ impl<'a> Tally<'a> {
     /// Counts an address or a user once more, as `what`; gives its key.
     fn count_in(&self, hash: u64, what: usize) -> Option<u64> {
         if let Some(key) = self.find(hash) {
+            if !self.is_counted(key) {
+                // What he has may have changed since he was here.
+                self.set(self.key(key) + COUNTED, 0);
+            }
             self.add(self.key(key) + what, 1);
             return Some(key);
         }
@@ -260,6 +287,7 @@ impl<'a> Tally<'a> {
         self.set(at + NEXT_KEY, self.get(chain));
         self.set(at + PAID, 0);
         self.set(at + PAID + 1, 0);
+        self.set(at + COUNTED, 0);
         self.set(chain, key);
         Some(key)
     }
@@ -515,8 +543,13 @@ mod tests {
             let word = tally.hold(data, client).unwrap();
             let paid = tally.get(word);
             tally.set(word, 42);
+            // But what he has stored is counted anew.
+            assert_eq!(tally.usage(hash), None);
+            tally.set_usage(hash, (7, 1));
+            assert_eq!(tally.usage(hash), Some((7, 1)));
             tally.leave(client);
             tally.leave(data);
+            assert_eq!(tally.usage(hash), None);
             assert_sound(&tally);
             paid
         };

@@ -10,6 +10,7 @@ use crate::proto::path::VirtualPath;
 use crate::proto::perm::Perm;
 use crate::proto::reply::Reply;
 use crate::session::job::Files;
+use crate::session::upload::part_of;
 
 pub(crate) fn pwd(it: &mut Interpreter, _: &[u8]) {
     let reply = quoted(257, &it.shown(&it.directory), " is the current directory.");
@@ -76,7 +77,8 @@ pub(crate) fn rnto(it: &mut Interpreter, to: VirtualPath) {
     let Some(from) = it.rename_from.take() else {
         return it.finish(Reply::new(503, "Bad sequence of commands: use RNFR first."));
     };
-    it.files(Files::Rename { from, to }, |it, outcome| {
+    let replace = !it.config.uploads.no_overwrite;
+    it.files(Files::Rename { from, to, replace }, |it, outcome| {
         done(it, outcome, || Reply::new(250, "Renaming ok."));
     });
 }
@@ -87,15 +89,36 @@ pub(crate) fn size(it: &mut Interpreter, path: VirtualPath) {
         return it.finish(Reply::new(550, "SIZE not allowed in ASCII mode."));
     }
     let shown = it.shown(&path);
+    let uploads = it.config.uploads;
+    let part = (uploads.atomic && uploads.keep_partial).then(|| part_of(&path));
     it.files(
         Files::Metadata { path, follow: true },
-        move |it, outcome| match outcome {
-            Outcome::Metadata(Ok(meta)) if meta.is_file() => {
-                it.finish(Reply::new(213, meta.size.to_string()));
+        move |it, outcome| match (outcome, part) {
+            (Outcome::Metadata(Err(error)), Some(part))
+                if error.kind() == std::io::ErrorKind::NotFound =>
+            {
+                size_of_part(it, part, shown);
             }
-            outcome => not_retrievable(it, outcome, &shown),
+            (outcome, _) => tell_size(it, outcome, &shown),
         },
     );
+}
+
+/// Of a file whose upload was cut off: where its client may go on.
+fn size_of_part(it: &mut Interpreter, path: VirtualPath, shown: Vec<u8>) {
+    it.files(
+        Files::Metadata { path, follow: true },
+        move |it, outcome| tell_size(it, outcome, &shown),
+    );
+}
+
+fn tell_size(it: &mut Interpreter, outcome: Outcome, shown: &[u8]) {
+    match outcome {
+        Outcome::Metadata(Ok(meta)) if meta.is_file() => {
+            it.finish(Reply::new(213, meta.size.to_string()));
+        }
+        outcome => not_retrievable(it, outcome, shown),
+    }
 }
 
 /// `MDTM path` asks (RFC 3659, 3); `MDTM YYYYMMDDhhmmss path` sets, as many clients expect, unless

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::digest;
 use super::table::Row;
 use super::{Data, Effect, Interpreter, Job, Outcome, Progress, Wait, not_logged_in, transfer};
 use crate::proto::mlsx::Facts;
@@ -81,6 +82,9 @@ pub(crate) fn feat(it: &mut Interpreter, _: &[u8]) {
         it.facts.feat(Facts::available())
     )));
     features.push(Cow::Borrowed("TVFS"));
+    if it.table.find("HASH").is_some() {
+        features.push(Cow::Owned(it.hash.feat()));
+    }
     if it.config.tls.is_some() {
         features.push(Cow::Borrowed("AUTH SSL"));
     }
@@ -95,7 +99,7 @@ pub(crate) fn feat(it: &mut Interpreter, _: &[u8]) {
     it.finish(Reply::multi(211, "Features supported:", lines, "End FEAT."));
 }
 
-/// RFC 2389, 4; only MLST has options, and UTF8 is what some clients ask for, also before login.
+/// RFC 2389, 4; MLST and HASH have options, and UTF8 is what some clients ask for, also before login.
 pub(crate) fn opts(it: &mut Interpreter, arg: &[u8]) {
     let mut words = arg.split(|&byte| byte == b' ');
     let command = words.next().unwrap_or_default().to_ascii_uppercase();
@@ -111,6 +115,7 @@ pub(crate) fn opts(it: &mut Interpreter, arg: &[u8]) {
             }
             None => Reply::new(501, "Invalid argument."),
         },
+        b"HASH" if it.table.find("HASH").is_some() => digest::options(it, option),
         _ => Reply::new(501, format!("Unsupported command \"{}\".", lossy(&command))),
     };
     it.finish(reply);

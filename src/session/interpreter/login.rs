@@ -9,12 +9,14 @@ use zeroize::Zeroize;
 
 use super::transfer::Transfer;
 use super::{Data, Effect, Event, Interpreter, Timer, Wait};
-use crate::auth::{Account, AuthFailed, Credentials, Password};
+use crate::auth::{Account, AuthFailed, Credentials, Limits, Password};
 use crate::proto::escape::Escaped;
 use crate::proto::path::VirtualPath;
 use crate::proto::reply::Reply;
+use crate::session::cancel::cancel;
 use crate::session::guard::BANNED;
 use crate::session::job::{Job, Outcome};
+use crate::session::quota::Metered;
 
 /// The greeting (RFC 959, 5.4).
 pub(super) fn greet(it: &mut Interpreter, greeting: Option<Reply>) {
@@ -97,6 +99,39 @@ fn ask(it: &mut Interpreter, account: Account, password: Password) {
         let text = "Too many connections of this user.";
         return it.finish_at(Level::Warn, Reply::new(530, text));
     }
+    match account.his_limits() {
+        limits if limits.has_quota() => with_quota(it, account, limits, password),
+        _ => enter(it, account, password),
+    }
+}
+
+/// What he has stored is counted, unless another session of his knows already.
+fn with_quota(it: &mut Interpreter, account: Account, limits: Limits, password: Password) {
+    let usage = it.seat.usage(account.username());
+    let files = Arc::clone(account.filesystem());
+    let metered = Metered::new(Arc::clone(&files), usage.clone(), limits);
+    let account = account.with_filesystem(Arc::new(metered));
+    if usage.is_known() {
+        return enter(it, account, password);
+    }
+    let (canceller, cancel) = cancel();
+    it.job(Job::Measure(files, cancel), move |it, outcome| {
+        // The session has kept it until now, and cancels by it when it ends.
+        drop(canceller);
+        match outcome {
+            Outcome::Measured(Some(amount)) => {
+                usage.counted(amount);
+                enter(it, account, password);
+            }
+            _ => {
+                it.seat.log_out();
+                it.lost();
+            }
+        }
+    });
+}
+
+fn enter(it: &mut Interpreter, account: Account, password: Password) {
     it.directory = account.filesystem().start_directory();
     it.account = Some(account);
     it.wait = Wait::Login(password);
@@ -206,6 +241,7 @@ fn flush_account(it: &mut Interpreter) {
     it.declared = None;
     it.epsv_all = false;
     it.facts = Default::default();
+    it.hash = Default::default();
     it.security.reset();
 }
 
@@ -231,7 +267,10 @@ pub(crate) fn quit(it: &mut Interpreter, _: &[u8]) {
 pub(super) fn idle(it: &mut Interpreter) {
     let moving = matches!(
         it.transfer,
-        Transfer::Opening(_) | Transfer::Running(_) | Transfer::Reported { .. }
+        Transfer::Opening(_)
+            | Transfer::Running(_)
+            | Transfer::Reported { .. }
+            | Transfer::Settling { .. }
     );
     // A STAT listing waits for the client to take it.
     if moving || !matches!(it.wait, Wait::Nothing | Wait::Drained(_)) {

@@ -10,6 +10,7 @@
 //! is taken ([`Interpreter::wants_line`]), so every line gets exactly one final reply, in order.
 
 pub(crate) mod data;
+pub(crate) mod digest;
 pub(crate) mod files;
 pub(crate) mod info;
 pub(crate) mod login;
@@ -46,6 +47,7 @@ use crate::auth::{Account, ClientCertificate};
 use crate::fs::{describe, is_passing};
 use crate::proto::addr::{canonical, canonical_addr};
 use crate::proto::command::{Arg, CommandLine, is_foreign};
+use crate::proto::digest::Algorithm;
 use crate::proto::escape::Escaped;
 use crate::proto::mlsx::Facts;
 use crate::proto::path::VirtualPath;
@@ -93,6 +95,8 @@ pub(crate) struct Interpreter {
     rename_from: Option<VirtualPath>,
     epsv_all: bool,
     facts: Facts,
+    /// What HASH uses.
+    hash: Algorithm,
     /// ALLO's size, until the upload that it is for.
     declared: Option<u64>,
     /// Both, as the transfer command in progress has them.
@@ -142,6 +146,7 @@ impl Interpreter {
             rename_from: None,
             epsv_all: false,
             facts: Facts::default(),
+            hash: Algorithm::default(),
             declared: None,
             security: Security::default(),
             taken: (0, None),

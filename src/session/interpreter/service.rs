@@ -17,6 +17,7 @@ use crate::proto::perm::Perm;
 use crate::proto::reply::Reply;
 use crate::session::job::{Files, Job, Outcome, Source};
 use crate::session::listing::{Format, Style};
+use crate::session::upload::{Target, Upload};
 
 pub(crate) fn rest(it: &mut Interpreter, arg: &[u8]) {
     if it.ascii {
@@ -94,12 +95,7 @@ fn store(it: &mut Interpreter, task: Box<Task>, path: VirtualPath, mode: OpenMod
     if matches!(it.data, Data::Open) {
         return it.accept_upload(task, path, mode, None);
     }
-    let rest = task.rest;
-    let check = Files::CheckStore {
-        path: path.clone(),
-        mode,
-        rest,
-    };
+    let check = Files::CheckStore(it.target(&task, path.clone(), mode));
     it.files(check, move |it, outcome| match outcome {
         Outcome::Checked(Ok(())) => it.accept_upload(task, path, mode, None),
         Outcome::Checked(Err(error)) => it.fail_open(&error),
@@ -199,6 +195,16 @@ impl Interpreter {
         }
     }
 
+    fn target(&self, task: &Task, path: VirtualPath, mode: OpenMode) -> Target {
+        Target {
+            path,
+            mode,
+            rest: task.rest,
+            declared: task.declared,
+            uploads: self.config.uploads,
+        }
+    }
+
     fn accept_upload(
         &mut self,
         task: Box<Task>,
@@ -210,17 +216,16 @@ impl Interpreter {
             return self.lost();
         };
         let fs = Arc::clone(account.filesystem());
-        let work = Files::OpenWrite {
-            path,
-            mode,
-            rest: task.rest,
-        };
+        let work = Files::OpenWrite(self.target(&task, path, mode));
         if !matches!(self.data, Data::Open) || !secure::may_flow(self) {
             return self.launch(task, Plan::Store(fs, work), text);
         }
         self.job(Job::Files(fs, work), move |it, outcome| match outcome {
-            Outcome::File(Ok(file)) => it.launch(task, Plan::Receive(file), text),
-            Outcome::File(Err(error)) => it.finish(task.refusal(&error)),
+            Outcome::Upload(Ok(Upload { file, hidden })) => {
+                let task = task.hiding(hidden);
+                it.launch(task, Plan::Receive(file), text);
+            }
+            Outcome::Upload(Err(error)) => it.finish(task.refusal(&error)),
             _ => it.lost(),
         });
     }

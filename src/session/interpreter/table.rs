@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Interpreter, data, files, info, login, secure, service, transfer};
+use super::{Interpreter, data, digest, files, info, login, secure, service, transfer};
 use crate::proto::command::{Arg, is_ls_option, strip_ls_options};
 use crate::proto::path::VirtualPath;
 use crate::proto::perm::Perm;
@@ -178,6 +178,20 @@ const ROWS: &[Row] = {
     }
 };
 
+/// Of servers that hash files for their clients.
+#[rustfmt::skip]
+const HASH_ROWS: &[Row] = {
+    use Run::Plain;
+    rows! {
+    "HASH" READ auth Required Plain(digest::hash), "Syntax: HASH <SP> file-name (digest of a file; OPTS HASH chooses the algorithm).", @logged;
+    "XCRC" READ auth Required Plain(digest::xcrc), "Syntax: XCRC <SP> file-name [<SP> start [<SP> end]] (CRC-32 of a file).", feat "XCRC", @logged;
+    "XMD5" READ auth Required Plain(digest::xmd5), "Syntax: XMD5 <SP> file-name [<SP> start [<SP> end]] (MD5 of a file).", feat "XMD5", @logged;
+    "XSHA1" READ auth Required Plain(digest::xsha1), "Syntax: XSHA1 <SP> file-name [<SP> start [<SP> end]] (SHA-1 of a file).", feat "XSHA1", @logged;
+    "XSHA256" READ auth Required Plain(digest::xsha256), "Syntax: XSHA256 <SP> file-name [<SP> start [<SP> end]] (SHA-256 of a file).", feat "XSHA256", @logged;
+    "XSHA512" READ auth Required Plain(digest::xsha512), "Syntax: XSHA512 <SP> file-name [<SP> start [<SP> end]] (SHA-512 of a file).", feat "XSHA512", @logged;
+    }
+};
+
 /// Of servers that have a certificate.
 #[rustfmt::skip]
 const TLS_ROWS: &[Row] = {
@@ -196,7 +210,9 @@ pub(crate) struct Table(Arc<Vec<Row>>);
 
 impl Default for Table {
     fn default() -> Self {
-        Table(Arc::new(ROWS.to_vec()))
+        let mut table = Table(Arc::new(ROWS.to_vec()));
+        table.add_hashes();
+        table
     }
 }
 
@@ -218,6 +234,19 @@ impl Table {
     /// All rows, sorted by name.
     pub(crate) fn rows(&self) -> &[Row] {
         &self.0
+    }
+
+    /// Adds the digests of files, which a new table has.
+    pub(crate) fn add_hashes(&mut self) {
+        for row in HASH_ROWS {
+            self.add(row.clone());
+        }
+    }
+
+    /// Takes them out.
+    pub(crate) fn remove_hashes(&mut self) {
+        let is_one = |row: &Row| HASH_ROWS.iter().any(|hash| hash.name == row.name);
+        Arc::make_mut(&mut self.0).retain(|row| !is_one(row));
     }
 
     /// Adds the commands of FTPS.

@@ -19,6 +19,7 @@ use crate::proto::reply::Reply;
 use crate::session::job::{Files, Job, OpenError, Outcome, Source};
 use crate::session::logging;
 use crate::session::transferred::Transferred;
+use crate::session::upload::{Fate, Hidden, Upload};
 
 /// The transfer command, from its acceptance to its final reply.
 pub(super) enum Transfer {
@@ -32,6 +33,12 @@ pub(super) enum Transfer {
     Running(Box<Task>),
     /// It has ended, and the handler was told of its file: what it says to that decides the reply.
     Reported {
+        task: Box<Task>,
+        level: Level,
+        reply: Reply,
+    },
+    /// What the handler said decides what becomes of an upload's hidden file; its reply waits for that.
+    Settling {
         task: Box<Task>,
         level: Level,
         reply: Reply,
@@ -50,7 +57,9 @@ pub(super) struct Task {
     slow: bool,
     pub(super) rest: u64,
     /// ALLO's size.
-    declared: Option<u64>,
+    pub(super) declared: Option<u64>,
+    /// Where the bytes are before the file has its name.
+    hidden: Option<Hidden>,
 }
 
 struct FileOf {
@@ -96,6 +105,7 @@ impl Interpreter {
             receive,
             rest,
             declared,
+            hidden: None,
             slow: fs.is_some_and(|fs| fs.is_slow()),
             file,
         })
@@ -231,8 +241,10 @@ fn target_opened(it: &mut Interpreter, outcome: Outcome) {
         return;
     };
     let reply = match outcome {
-        Outcome::File(Ok(file)) => return it.go(task, Plan::Receive(file)),
-        Outcome::File(Err(error)) => task.refusal(&error),
+        Outcome::Upload(Ok(Upload { file, hidden })) => {
+            return it.go(task.hiding(hidden), Plan::Receive(file));
+        }
+        Outcome::Upload(Err(error)) => task.refusal(&error),
         _ => internal_error(),
     };
     super::data::close(it);
@@ -265,7 +277,7 @@ pub(crate) fn abor(it: &mut Interpreter, _: &[u8]) {
             }
         }
         // Over already, but for its reply.
-        Transfer::Reported { .. } => it.wait = Wait::Abort,
+        Transfer::Reported { .. } | Transfer::Settling { .. } => it.wait = Wait::Abort,
         // Without a login there is nothing to abort, but for a transfer that outlived its login.
         Transfer::Idle if it.account.is_none() => {
             it.finish(not_logged_in());
@@ -328,29 +340,66 @@ pub(super) fn ended(it: &mut Interpreter, end: End) {
 /// What the handler says to the end of a file's transfer. It may turn a success into a failure, but
 /// not the other way round.
 pub(super) fn answered(it: &mut Interpreter, answer: Option<Reply>) {
-    let (task, level, reply) = match std::mem::replace(&mut it.transfer, Transfer::Idle) {
+    let (mut task, level, reply) = match std::mem::replace(&mut it.transfer, Transfer::Idle) {
         Transfer::Reported { task, level, reply } => (task, level, reply),
         other => return it.transfer = other,
     };
     let answer = answer.filter(|answer| answer.is_error() || !reply.is_error());
-    if let (Some(refusal), Some(file)) = (&answer, &task.file)
-        && refusal.is_error()
-    {
-        it.effect(Effect::LogOf {
-            username: task.username.clone(),
-            line: format!(
-                "{} {} {} '{}'",
-                task.command,
-                file.shown,
-                refusal.code(),
-                Escaped(refusal.text())
-            ),
-        });
+    if let Some(refusal) = answer.as_ref().filter(|answer| answer.is_error()) {
+        task.log_refusal(it, refusal);
     }
-    it.end_transfer(level, answer.unwrap_or(reply));
+    let fate = match (reply.is_error(), &answer) {
+        (true, _) => Fate::CutOff,
+        (false, Some(refusal)) if refusal.is_error() => Fate::Refused,
+        _ => Fate::Published,
+    };
+    let reply = answer.unwrap_or(reply);
+    let Some(hidden) = task.hidden.take() else {
+        return it.end_transfer(level, reply);
+    };
+    it.transfer = Transfer::Settling { task, level, reply };
+    let id = it.new_job();
+    let then = move |it: &mut Interpreter, outcome| settled(it, fate, outcome);
+    it.transfer_job = Some((id, Box::new(then)));
+    it.effect(Effect::Job(id, Job::Settle(hidden, fate)));
+}
+
+/// The hidden file has its name, or is out of the way; if it could not get its name, the upload has
+/// failed after all.
+fn settled(it: &mut Interpreter, fate: Fate, outcome: Outcome) {
+    let (task, level, reply) = match std::mem::replace(&mut it.transfer, Transfer::Idle) {
+        Transfer::Settling { task, level, reply } => (task, level, reply),
+        other => return it.transfer = other,
+    };
+    let failure = match outcome {
+        Outcome::Done(Ok(())) => return it.end_transfer(level, reply),
+        Outcome::Done(Err(error)) => error_reply(550, &error, "; upload not stored"),
+        _ => internal_error(),
+    };
+    task.log_refusal(it, &failure);
+    let reply = match fate {
+        Fate::Published => failure,
+        Fate::CutOff | Fate::Refused => reply,
+    };
+    it.end_transfer(Level::Warn, reply);
 }
 
 impl Task {
+    pub(super) fn hiding(mut self: Box<Self>, hidden: Option<Hidden>) -> Box<Self> {
+        self.hidden = hidden;
+        self
+    }
+
+    /// A line in the log behind the one that told of the transfer's end.
+    fn log_refusal(&self, it: &mut Interpreter, refusal: &Reply) {
+        let Some(file) = &self.file else { return };
+        let (command, shown, code) = (self.command, &file.shown, refusal.code());
+        it.effect(Effect::LogOf {
+            username: self.username.clone(),
+            line: format!("{command} {shown} {code} '{}'", Escaped(refusal.text())),
+        });
+    }
+
     /// The reply when the target could not be opened.
     pub(super) fn refusal(&self, error: &OpenError) -> Reply {
         match error {
@@ -384,12 +433,16 @@ impl Interpreter {
             u8::from(complete),
             (seconds * 1000.0).round() / 1000.0,
         );
+        let hidden = task.hidden.as_ref().map(Hidden::path);
+        let real = hidden.map(|path| file.filesystem.real_path(path).unwrap_or_default());
+        let at = hidden.unwrap_or(&file.path);
         let transferred = Transferred {
             command: task.command,
             username: task.username.clone(),
             filesystem: Arc::clone(&file.filesystem),
-            path: file.path.clone(),
-            real_path: file.real.clone(),
+            path: at.clone(),
+            target: file.path.clone(),
+            real_path: real.unwrap_or_else(|| file.real.clone()),
             bytes,
             elapsed: progress.elapsed,
         };
@@ -415,7 +468,8 @@ impl Interpreter {
             | Transfer::Protecting(task, _)
             | Transfer::Opening(task)
             | Transfer::Running(task)
-            | Transfer::Reported { task, .. } => {
+            | Transfer::Reported { task, .. }
+            | Transfer::Settling { task, .. } => {
                 let file = task.file.as_ref().map_or("", |file| &file.shown);
                 Some((task.command, file))
             }

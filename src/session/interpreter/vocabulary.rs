@@ -81,6 +81,8 @@ pub(crate) enum Effect {
     Raw(Vec<u8>),
     /// Sends what there is, then goes on in TLS; answered by [`Input::Secured`].
     StartTls,
+    /// Shows the network from now on that the control connection lives, however silent it is.
+    KeepAlive,
     /// Begins TLS on the data connection; answered by [`Input::DataProtected`].
     ProtectData,
     /// Opens a passive socket.

@@ -101,7 +101,7 @@ impl Interpreter {
             Wait::Job {
                 on_abort: OnAbort::Leaves,
                 ..
-            } => self.finish_at(Level::Info, Reply::new(426, "Aborted via ABOR.")),
+            } => self.aborted(),
             Wait::Connect => {
                 data::close(self);
                 let text = "Can't open data connection: aborted via ABOR.";
@@ -110,6 +110,16 @@ impl Interpreter {
             // It waits for the command's end.
             _ => {}
         }
+    }
+
+    /// Whether an ABOR waits for the command in progress.
+    pub(super) fn is_aborted(&self) -> bool {
+        self.abor.is_some()
+    }
+
+    /// The final reply of a command that ABOR has ended.
+    pub(super) fn aborted(&mut self) {
+        self.finish_at(Level::Info, Reply::new(426, "Aborted via ABOR."));
     }
 
     /// A library user's command that is done on a worker thread.

@@ -35,6 +35,11 @@ impl Memory {
         Some(String::from_utf8(bytes).unwrap())
     }
 
+    /// All paths, sorted.
+    pub(super) fn names(&self) -> Vec<String> {
+        self.nodes().keys().map(ToString::to_string).collect()
+    }
+
     pub(super) fn has(&self, path: &str) -> bool {
         self.nodes()
             .contains_key(&path.parse::<VirtualPath>().unwrap())

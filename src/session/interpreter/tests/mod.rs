@@ -3,8 +3,10 @@
 
 mod answers;
 mod data;
+mod digest;
 mod login;
 mod memory;
+mod policy;
 mod secure;
 mod transfer;
 
@@ -19,6 +21,7 @@ use crate::auth::{AuthFailed, Authorizer, Credentials};
 use crate::fs::{File, FileSystem};
 use crate::proto::command;
 use crate::session::census::{Bounds, Census};
+use crate::session::digesting::Digested;
 use crate::session::job::Source;
 
 /// Takes `user` with `12345`; `homeless` has no home.
@@ -240,6 +243,7 @@ impl Bench {
                 };
                 self.inputs.push_back(Input::Connected(result));
             }
+            Effect::KeepAlive => {}
             Effect::StartTls if self.keeps_tls => {}
             Effect::StartTls => self.inputs.push_back(Input::Secured(None)),
             Effect::ProtectData => self.protects_data = true,
