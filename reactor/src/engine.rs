@@ -13,10 +13,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Size of the buffer that all dispatchers of a loop share: 1 MiB, and some room for what frames or
-/// precedes that. Memory that is never touched costs nothing.
-const SCRATCH: usize = (1024 + 64) * 1024;
-
 /// What a callback asked for that has to wait until it returned.
 pub(crate) enum After {
     Start(Key),
@@ -40,6 +36,7 @@ pub(crate) struct Engine {
     /// The reactor is being dropped: nobody new comes in.
     closing_down: bool,
     scratch: Box<[u8]>,
+    scratch_size: usize,
     // Memory that is used again every turn.
     again_now: Vec<(Key, Channel)>,
     due: Vec<Due>,
@@ -47,7 +44,7 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    pub(crate) fn new(registry: Registry, shared: Arc<Shared>) -> Engine {
+    pub(crate) fn new(registry: Registry, shared: Arc<Shared>, scratch_size: usize) -> Engine {
         Engine {
             registry,
             slots: Slots::new(),
@@ -62,6 +59,7 @@ impl Engine {
             load: 0,
             closing_down: false,
             scratch: Box::default(),
+            scratch_size,
             again_now: Vec::new(),
             due: Vec::new(),
             ops: Vec::new(),
@@ -75,7 +73,7 @@ impl Engine {
 
     pub(crate) fn scratch(&mut self) -> &mut [u8] {
         if self.scratch.is_empty() {
-            self.scratch = vec![0; SCRATCH].into_boxed_slice();
+            self.scratch = vec![0; self.scratch_size].into_boxed_slice();
         }
         &mut self.scratch
     }

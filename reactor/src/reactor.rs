@@ -14,6 +14,11 @@ use std::time::Duration;
 const EVENTS: usize = 1024;
 /// The same of a loop for a few sources.
 const FEW_EVENTS: usize = 16;
+/// Size of the buffer that all dispatchers of a loop share: 1 MiB, and some room for what frames or
+/// precedes that. Memory that is never touched costs nothing.
+const SCRATCH: usize = (1024 + 64) * 1024;
+/// The same of a loop for a few sources, which may have it to itself, and gives it back often.
+const SMALL_SCRATCH: usize = 256 * 1024;
 
 /// A loop and the dispatchers that live on it. The crate's first page holds the contract.
 ///
@@ -33,7 +38,7 @@ impl Reactor {
     ///
     /// When the system grants no poller, usually for want of file descriptors.
     pub fn new() -> io::Result<Reactor> {
-        Reactor::with_events(EVENTS)
+        Reactor::sized(EVENTS, SCRATCH)
     }
 
     /// A loop for a few sources, such as one that serves one client on a thread of its own: it takes
@@ -43,13 +48,14 @@ impl Reactor {
     ///
     /// As [`new`](Reactor::new).
     pub fn small() -> io::Result<Reactor> {
-        Reactor::with_events(FEW_EVENTS)
+        Reactor::sized(FEW_EVENTS, SMALL_SCRATCH)
     }
 
-    fn with_events(events: usize) -> io::Result<Reactor> {
+    fn sized(events: usize, scratch: usize) -> io::Result<Reactor> {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKER)?;
-        let engine = Engine::new(poll.registry().try_clone()?, Arc::new(Shared::new(waker)));
+        let shared = Arc::new(Shared::new(waker));
+        let engine = Engine::new(poll.registry().try_clone()?, shared, scratch);
         Ok(Reactor {
             engine,
             poll,

@@ -100,7 +100,7 @@ fn thousands_of_sessions_leave_nothing_behind() {
         let home = tempfile::tempdir().unwrap();
         let program = start(model, home.path(), &["--max-cons", "0"]);
         let pid = program.pid();
-        sessions(program.addr(), SESSIONS / 10);
+        sessions(program.addr(), SESSIONS / 4);
         let before = at_rest(pid);
         let warm = memory(pid);
         sessions(program.addr(), SESSIONS);
