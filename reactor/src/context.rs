@@ -226,7 +226,8 @@ impl Context<'_> {
         self.engine.load
     }
 
-    /// A buffer of 1,088 KiB that all dispatchers of this loop share, so that an idle one needs
+    /// A buffer of 1,088 KiB (256 KiB on a [small](crate::Reactor::small) loop) that all dispatchers of
+    /// this loop share, so that an idle one needs
     /// none. Its content is whatever the last user left. Allocated at its first use.
     pub fn scratch(&mut self) -> &mut [u8] {
         self.engine.scratch()
