@@ -59,7 +59,8 @@ pub use error::Error;
 #[cfg(unix)]
 pub use fs::UnixFilesystem;
 pub use fs::{
-    Directory, File, FileKind, FileSystem, LocalFilesystem, Metadata, OpenMode, describe,
+    Directory, File, FileKind, FileSystem, LocalFilesystem, MemoryFilesystem, Metadata, OpenMode,
+    Overlay, ReadOnly, describe,
 };
 pub use proto::command::{Arg, CommandLine};
 pub use proto::encoding::{Encoding, EncodingError};

@@ -5,14 +5,22 @@
 //! user's home; a tree in memory or in an object store is another implementation of the trait.
 
 mod local;
+mod memory;
 mod names;
+mod overlay;
+mod pointer;
+mod read_only;
 #[cfg(unix)]
 mod unix;
 
 use std::io;
 use std::path::PathBuf;
+use std::task::Waker;
 
 pub use local::LocalFilesystem;
+pub use memory::MemoryFilesystem;
+pub use overlay::Overlay;
+pub use read_only::ReadOnly;
 #[cfg(unix)]
 pub use unix::UnixFilesystem;
 
@@ -147,12 +155,27 @@ pub trait FileSystem: Send + Sync + 'static {
     fn is_slow(&self) -> bool {
         false
     }
+
+    /// Whether those calls may take long that change something, though others do not: then they are
+    /// made on the worker threads, and so is the opening of a file that is to be written. Default:
+    /// as [`is_slow`](FileSystem::is_slow).
+    fn changes_are_slow(&self) -> bool {
+        self.is_slow()
+    }
 }
 
 /// An open file.
 pub trait File: Send {
-    /// Reads at the current position; 0 is the end.
+    /// Reads at the current position; 0 is the end. A file that was given a waker by
+    /// [`wake_by`](File::wake_by) may say `WouldBlock`.
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize>;
+
+    /// Tells whom to wake when there is something to read, or the end, after a
+    /// [`read`](File::read) said `WouldBlock`. It is called before a file is sent, of a file system
+    /// that is not slow. For files whose bytes come at somebody else's pace: while there are none, their
+    /// download takes neither the loop nor a thread. Waking too often does no harm. The default does
+    /// nothing; then `WouldBlock` is an error like any other.
+    fn wake_by(&mut self, _waker: &Waker) {}
 
     /// Writes all of `buf` at the current position.
     fn write_all(&mut self, buf: &[u8]) -> io::Result<()>;
@@ -206,6 +229,11 @@ pub fn describe(error: &io::Error) -> String {
         (None, io::ErrorKind::DirectoryNotEmpty) => "Directory not empty",
         (None, io::ErrorKind::StorageFull) => "No space left on device",
         (None, io::ErrorKind::QuotaExceeded) => "Disk quota exceeded",
+        (None, io::ErrorKind::FileTooLarge) => "File too large",
+        (None, io::ErrorKind::InvalidFilename) => "File name too long",
+        (None, io::ErrorKind::InvalidInput) => "Invalid argument",
+        (None, io::ErrorKind::ReadOnlyFilesystem) => "Read-only file system",
+        (None, io::ErrorKind::CrossesDevices) => "Invalid cross-device link",
         (None, io::ErrorKind::Unsupported) => "Operation not supported",
         (None, _) => return error.to_string(),
     };

@@ -174,6 +174,7 @@ impl Job {
     pub(crate) fn is_slow(&self) -> bool {
         match self {
             Job::Authenticate(config, _) => config.authorizer.is_slow(),
+            Job::Files(fs, work) if work.changes_something() => fs.changes_are_slow(),
             Job::Files(fs, _) => fs.is_slow(),
             Job::Fill(Source::Listing(listing), _) => listing.is_slow(),
             // Asked for only where the file system is slow.

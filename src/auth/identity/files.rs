@@ -7,6 +7,7 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::task::Waker;
 
 use super::Identity;
 use crate::fs::{Directory, File, FileSystem, Metadata, OpenMode};
@@ -121,6 +122,10 @@ impl FileSystem for FilesAs {
     fn is_slow(&self) -> bool {
         self.files.is_slow()
     }
+
+    fn changes_are_slow(&self) -> bool {
+        self.files.changes_are_slow()
+    }
 }
 
 struct FileAs {
@@ -161,6 +166,12 @@ impl File for FileAs {
             return file.read(buf);
         }
         self.identity.try_run(|| file.read(buf))
+    }
+
+    fn wake_by(&mut self, waker: &Waker) {
+        if let Some(file) = self.file.as_deref_mut() {
+            file.wake_by(waker);
+        }
     }
 
     /// As the user also though it is open: his are the quota, the blocks that only root may use and
