@@ -11,6 +11,8 @@ pub(crate) mod made_up;
 mod process;
 pub(crate) mod program;
 pub(crate) mod record;
+#[cfg(target_os = "linux")]
+pub(crate) mod system;
 
 use std::fs;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};

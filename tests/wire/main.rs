@@ -12,6 +12,8 @@ mod abort;
 mod access;
 mod active;
 mod bad_input;
+#[cfg(target_os = "linux")]
+mod confinement;
 mod decisions;
 mod downloads;
 mod files;
