@@ -16,6 +16,7 @@ use super::dtp::{self, Arrival, Dtp};
 use super::flow::{Flow, Manner, Means, Turn};
 use super::interpreter::{End, Input, Progress, Verdict};
 use super::job::{Outcome, Source};
+use super::ready::Ready;
 use super::slot::{DATA, TAG_ACCEPT, TAG_PAUSE, TAG_STALL};
 use crate::auth::Account;
 use crate::fs::File;
@@ -150,7 +151,11 @@ impl Core {
         };
         let secured = matches!(&self.dtp, Dtp::Open { stream, .. } if stream.is_secured());
         let sendfile = (config.use_sendfile && !secured).then_some(offset);
-        let flow = Flow::send(source, sendfile, manner, cx.now());
+        let mut flow = Flow::send(source, sendfile, manner, cx.now());
+        if flow.may_starve() {
+            let number = self.flow_number.wrapping_add(1);
+            flow.wake_by(Ready::new(cx.handle(), cx.key(), number));
+        }
         self.begin(cx, flow);
     }
 
@@ -230,6 +235,7 @@ impl Core {
                     self.end_flow(Verdict::File(error), now);
                 }
             }
+            Turn::Starved => {}
             Turn::Pause(pause) => {
                 flow.sleep(cx.del_channel(DATA));
                 self.arm(cx, TAG_PAUSE, pause);
@@ -261,6 +267,20 @@ impl Core {
                 Some(verdict) => self.end_flow(verdict, cx.now()),
                 None => self.pump(cx),
             }
+        }
+    }
+
+    /// A file that had nothing to read has something.
+    pub(super) fn flow_fed(&mut self, cx: &mut Context<'_>, number: u32) {
+        if number != self.flow_number {
+            return;
+        }
+        if let Dtp::Open {
+            flow: Some(flow), ..
+        } = &mut self.dtp
+        {
+            flow.fed();
+            self.pump(cx);
         }
     }
 

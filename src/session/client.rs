@@ -321,6 +321,7 @@ impl Dispatcher for Client {
         match *note {
             Note::Job(id, outcome) => self.core.inputs.push_back(Input::Job(id, outcome)),
             Note::Flow(number, outcome) => self.core.flow_job_done(cx, number, outcome),
+            Note::Ready(number) => self.core.flow_fed(cx, number),
             Note::Back(question, decision) => self.core.give_back(cx, question, decision),
             Note::Worked(question, work, result) => self.worked(cx, (question, work), result),
             Note::Drain => self.core.inputs.push_back(Input::Shutdown),

@@ -37,6 +37,8 @@ pub(crate) enum Note {
     Job(JobId, Outcome),
     /// A job of the data plane's is done.
     Flow(u32, Outcome),
+    /// The file that the data plane sends has something to read.
+    Ready(u32),
     /// A guard of a library user's has gone.
     Back(QuestionId, Decision),
     /// Offloaded work is done, or could not be.

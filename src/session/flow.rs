@@ -19,6 +19,7 @@ use ftpdlib_reactor::Sleeping;
 use super::census::Allowance;
 use super::interpreter::{End, Progress, Verdict};
 use super::job::{Job, Outcome, Source};
+use super::ready::Ready;
 use crate::fs::File;
 use crate::proto::ascii::{FromNetwork, ToNetwork};
 use crate::proto::throttle::Throttle;
@@ -49,6 +50,8 @@ pub(super) enum Turn {
     Pause(Duration),
     /// A worker thread.
     Job(Job),
+    /// The file: it has nothing to read yet, and will say so when it has.
+    Starved,
     /// Nothing any more.
     Ended(Verdict),
 }
@@ -64,6 +67,9 @@ pub(super) struct Flow {
     moved: Instant,
     /// Keeps the channel asleep while its bandwidth is spent.
     asleep: Option<Sleeping>,
+    /// By what a file says that there is something to read, where it may have nothing.
+    ready: Option<Ready>,
+    starved: bool,
 }
 
 enum Side {
@@ -158,6 +164,38 @@ impl Flow {
             started: now,
             moved: now,
             asleep: None,
+            ready: None,
+            starved: false,
+        }
+    }
+
+    /// Whether its file may have nothing to read yet, as those of a disk never do.
+    pub(super) fn may_starve(&self) -> bool {
+        match &self.side {
+            Side::Send {
+                source: Some(source @ Source::File(_)),
+                ..
+            } => !self.slow && !send::has_descriptor(source),
+            _ => false,
+        }
+    }
+
+    /// Lets the file that is sent come at a pace of its own.
+    pub(super) fn wake_by(&mut self, ready: Ready) {
+        if let Side::Send {
+            source: Some(Source::File(file)),
+            ..
+        } = &mut self.side
+        {
+            file.wake_by(&ready.waker());
+            self.ready = Some(ready);
+        }
+    }
+
+    /// The file says that there is something to read.
+    pub(super) fn fed(&self) {
+        if let Some(ready) = &self.ready {
+            ready.heard();
         }
     }
 
@@ -197,9 +235,10 @@ impl Flow {
         }
     }
 
-    /// Whether it waits for a worker thread or its bandwidth, not for the client.
+    /// Whether it waits for a worker thread, its bandwidth or its file, not for the client.
     pub(super) fn is_held(&self) -> bool {
-        self.asleep.is_some()
+        self.starved
+            || self.asleep.is_some()
             || matches!(
                 self.side,
                 Side::Send { source: None, .. } | Side::Receive { file: None, .. }
@@ -215,6 +254,10 @@ impl Flow {
     ) -> Turn {
         let budget = (BUDGET_OF_LOOP / means.load.max(1)).clamp(BUDGET, BUDGET_ALONE);
         let mut left = budget;
+        if std::mem::take(&mut self.starved) {
+            // Until now it was not the client's time.
+            self.moved = now;
+        }
         for _ in 0..MAX_CALLS {
             let chunk = budget
                 .min(self.throttle.as_ref().map_or(budget, Throttle::chunk))

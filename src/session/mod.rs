@@ -32,6 +32,7 @@ mod pool;
 pub(crate) mod question;
 pub(crate) mod quota;
 mod random;
+mod ready;
 mod secure;
 mod slot;
 pub(crate) mod transferred;

@@ -32,4 +32,5 @@ mod policies;
 mod pool;
 mod session;
 mod storm;
+mod streams;
 mod uploads;

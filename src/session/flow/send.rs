@@ -85,6 +85,12 @@ impl Flow {
                 };
                 let count = match file.read(&mut scratch[..max]) {
                     Ok(count) => count,
+                    Err(error)
+                        if error.kind() == io::ErrorKind::WouldBlock && self.ready.is_some() =>
+                    {
+                        self.starved = true;
+                        return Some(Turn::Starved);
+                    }
                     Err(error) => return Some(Turn::Ended(Verdict::File(error))),
                 };
                 *more = count > 0;

@@ -69,6 +69,22 @@ struct FileOf {
     shown: String,
 }
 
+impl FileOf {
+    fn new(filesystem: &Arc<dyn FileSystem>, path: &VirtualPath) -> FileOf {
+        FileOf {
+            filesystem: Arc::clone(filesystem),
+            path: path.clone(),
+            real: filesystem.real_path(path).unwrap_or_default(),
+            shown: logging::shown(filesystem.as_ref(), path),
+        }
+    }
+
+    /// An overlay has had the old file in its lower layer, and has the new one in its upper.
+    fn name_anew(&mut self) {
+        *self = FileOf::new(&self.filesystem, &self.path);
+    }
+}
+
 /// What a transfer does once data can flow.
 pub(super) enum Plan {
     Send(Source),
@@ -91,12 +107,9 @@ impl Interpreter {
             .account
             .as_ref()
             .map(|account| Arc::clone(account.filesystem()));
-        let file = path.zip(fs.as_ref()).map(|(path, fs)| FileOf {
-            filesystem: Arc::clone(fs),
-            path: path.clone(),
-            real: fs.real_path(path).unwrap_or_default(),
-            shown: logging::shown(fs.as_ref(), path),
-        });
+        let file = path
+            .zip(fs.as_ref())
+            .map(|(path, fs)| FileOf::new(fs, path));
         let ascii = self.ascii && file.is_some();
         Box::new(Task {
             command,
@@ -237,7 +250,7 @@ pub(super) fn data_protected(it: &mut Interpreter) {
 }
 
 fn target_opened(it: &mut Interpreter, outcome: Outcome) {
-    let Transfer::Opening(task) = std::mem::replace(&mut it.transfer, Transfer::Idle) else {
+    let Transfer::Opening(mut task) = std::mem::replace(&mut it.transfer, Transfer::Idle) else {
         return;
     };
     let reply = match outcome {
