@@ -199,6 +199,34 @@ fn a_client_cannot_break_a_line() {
 }
 
 #[test]
+fn names_that_are_no_utf_8_are_told_apart_in_the_log() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    let home = tempfile::tempdir().unwrap();
+    for name in [&b"a\xe4"[..], b"a\xe5"] {
+        std::fs::write(home.path().join(OsStr::from_bytes(name)), "x").unwrap();
+    }
+    let program = Program::start(home.path(), &["-w"]);
+    let mut client = program.anonymous();
+    client.expect("TYPE I", 200);
+    assert_eq!(client.fetch(b"RETR a\xe4"), b"x");
+    client.put(b"STOR a\xe5", "yy");
+    client.expect(b"DELE a\xe5", 250);
+    let home = home.path().canonicalize().unwrap();
+    let home = home.display();
+    for line in [
+        format!("RETR {home}/a\\xE4 completed=1 bytes=1 "),
+        format!("STOR {home}/a\\xE5 completed=1 bytes=2 "),
+        format!("DELE {home}/a\\xE5 250"),
+    ] {
+        program
+            .log()
+            .wait_until(|lines| lines.iter().any(|text| text.contains(&line)));
+    }
+}
+
+#[test]
 fn rust_log_decides_when_it_is_set() {
     let home = tempfile::tempdir().unwrap();
     let mut command = Command::new("sh");

@@ -16,6 +16,8 @@ mod bad_input;
 mod confinement;
 mod decisions;
 mod downloads;
+#[cfg(target_os = "linux")]
+mod escapes;
 mod files;
 mod guessing;
 mod handlers;
@@ -30,6 +32,7 @@ mod passive;
 mod pipelining;
 mod policies;
 mod pool;
+mod raw_names;
 mod session;
 mod storm;
 mod streams;

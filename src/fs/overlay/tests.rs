@@ -379,6 +379,8 @@ mod on_disks {
         assert!(above.as_fd().is_some());
         files.remove_file(&path("/file")).unwrap();
         assert_eq!(real("/file"), upper.join("file"));
+        drop(files.open(&path("/dir/one"), OpenMode::Append).unwrap());
+        assert_eq!(real("/dir/one"), upper.join("dir/one"));
     }
 
     #[test]

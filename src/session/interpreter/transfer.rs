@@ -163,7 +163,7 @@ impl Interpreter {
         }
     }
 
-    fn start(&mut self, task: Box<Task>, plan: Plan) {
+    fn start(&mut self, mut task: Box<Task>, plan: Plan) {
         let Task {
             ascii,
             slow,
@@ -183,6 +183,9 @@ impl Interpreter {
                 self.transfer = Transfer::Running(task);
             }
             Plan::Receive(file) => {
+                if let Some(file) = &mut task.file {
+                    file.name_anew();
+                }
                 self.effect(Effect::Receive { file, ascii, slow });
                 self.transfer = Transfer::Running(task);
             }
@@ -250,7 +253,7 @@ pub(super) fn data_protected(it: &mut Interpreter) {
 }
 
 fn target_opened(it: &mut Interpreter, outcome: Outcome) {
-    let Transfer::Opening(mut task) = std::mem::replace(&mut it.transfer, Transfer::Idle) else {
+    let Transfer::Opening(task) = std::mem::replace(&mut it.transfer, Transfer::Idle) else {
         return;
     };
     let reply = match outcome {
