@@ -76,7 +76,7 @@ impl Bench {
 
     fn with(change: impl FnOnce(&mut Config, &mut Account)) -> Bench {
         let files = Memory::default();
-        let shared: Arc<dyn FileSystem> = Arc::new(files.clone());
+        let shared: Arc<dyn FileSystem> = Arc::new(files.0.clone());
         let mut account = Account::new("user", shared).perm(Perm::ALL);
         let mut config = Config::default();
         change(&mut config, &mut account);
