@@ -21,7 +21,8 @@
 //! - Who may log in: an [`Authorizer`], such as [`DummyAuthorizer`] or [`FileAuthorizer`].
 //! - What happens besides: a [`Handler`]'s callbacks, with the [`Session`] they are about.
 //! - Commands of your own: [`Command`].
-//! - Where files are: a [`FileSystem`], such as [`LocalFilesystem`].
+//! - Where files are: a [`FileSystem`], such as [`LocalFilesystem`] or [`MemoryFilesystem`]; with
+//!   [`ReadOnly`] and [`Overlay`] around any of them.
 //! - In a test of an FTP client: [`FtpServer::spawn`].
 //!
 //! Everything runs on one thread, on the event loop of the [`reactor`] crate. Work that blocks is
@@ -87,6 +88,8 @@ mod guides {
     mod tutorial {}
     #[doc = include_str!("../docs/faq.md")]
     mod faq {}
+    #[doc = include_str!("../docs/filesystems.md")]
+    mod filesystems {}
     #[doc = include_str!("../docs/migrating.md")]
     mod migrating {}
 }

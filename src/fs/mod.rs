@@ -43,25 +43,59 @@ pub enum OpenMode {
     Resume,
 }
 
-/// One user's tree of files.
+/// One user's tree of files, behind [`VirtualPath`]s: absolute, and free of `..`.
 ///
-/// Every method may be called from any thread; one that may take long says so by
-/// [`is_slow`](FileSystem::is_slow). An error's text is what the client reads after `550`: of an
-/// error of the system (`raw_os_error`) the system's own words, of any other its `Display`.
-/// `StorageFull` becomes `452`, `QuotaExceeded` and `FileTooLarge` become `552`.
+/// It is asked for by every command that touches files, after the account's permissions have been.
+/// Any thread may call, and several at a time.
+///
+/// **Where it runs.** On the server's loop, where every call keeps all clients waiting. One that may
+/// take long says so by [`is_slow`](FileSystem::is_slow), for all that it does, or by
+/// [`changes_are_slow`](FileSystem::changes_are_slow); its calls are made on the worker threads then.
+/// A file that has nothing to read *yet* can wait without a thread: [`File::wake_by`].
+///
+/// **What an error becomes.** `550` and its text: of an error of the system (`raw_os_error`) or of
+/// a mere [`ErrorKind`](io::ErrorKind) the system's own words, of any other its `Display`.
+/// `StorageFull` becomes `452`, `QuotaExceeded` and `FileTooLarge` become `552`, `ResourceBusy`,
+/// `OutOfMemory` and a lack of descriptors `450`; in the middle of a transfer the rest is `451`.
+/// `NotFound` also says that STOR may create the file.
+///
+/// **What it need not do.** Paths come checked, and one call needs no other before it. But two
+/// calls are two: what [`metadata`](FileSystem::metadata) has said may no longer be true when
+/// [`open`](FileSystem::open) is called, so `open` looks for itself that it opens a regular file, and
+/// whatever resolves links resolves them each time.
+///
+/// The guide to file systems (`docs/filesystems.md`) has a whole one to copy, and a table of the calls
+/// that each command makes. `MemoryFilesystem` is another, and [`ReadOnly`] shows what a wrapper
+/// passes on.
+///
+/// ```
+/// use std::sync::Arc;
+/// use ftpdlib::{Account, FileSystem, LocalFilesystem, OpenMode, ReadOnly};
+///
+/// // Those that there are can be called like any other, say in a callback.
+/// let files: Arc<dyn FileSystem> = Arc::new(ReadOnly::new(LocalFilesystem::new(".")?));
+/// let mut file = files.open(&"/Cargo.toml".parse()?, OpenMode::Read)?;
+/// let mut bytes = vec![0; file.size()? as usize];
+/// assert!(file.read(&mut bytes)? > 0);
+/// let account = Account::new("user", files);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait FileSystem: Send + Sync + 'static {
-    /// The facts of what `path` leads to; symbolic links are followed.
+    /// The facts of what `path` leads to; symbolic links are followed. SIZE, MDTM, MLST, and what
+    /// looks whether something is there.
     fn metadata(&self, path: &VirtualPath) -> io::Result<Metadata>;
 
-    /// The facts of `path` itself, though it may be a symbolic link.
+    /// The facts of `path` itself, though it may be a symbolic link. The default, for a tree without
+    /// links, asks [`metadata`](FileSystem::metadata).
     fn symlink_metadata(&self, path: &VirtualPath) -> io::Result<Metadata> {
         self.metadata(path)
     }
 
-    /// Opens a regular file.
+    /// Opens a regular file; whatever else is there is an error. For an upload it is called when data
+    /// can flow, so that nothing changes for one that does not come about.
     fn open(&self, path: &VirtualPath, mode: OpenMode) -> io::Result<Box<dyn File>>;
 
-    /// Opens a directory for listing.
+    /// Opens a directory for listing: LIST, NLST, MLSD, STAT.
     fn read_dir(&self, path: &VirtualPath) -> io::Result<Box<dyn Directory>>;
 
     /// Whether `path` can be the current directory (CWD); an error says why not. The default asks
@@ -85,7 +119,7 @@ pub trait FileSystem: Send + Sync + 'static {
     /// Removes a file or a symbolic link (the link, not its target).
     fn remove_file(&self, path: &VirtualPath) -> io::Result<()>;
 
-    /// Renames `from` to `to`, replacing a file there.
+    /// Renames `from` to `to`, replacing a file there. A directory takes all that is in it along.
     fn rename(&self, from: &VirtualPath, to: &VirtualPath) -> io::Result<()>;
 
     /// Renames `from` to `to`; an `AlreadyExists` error where something has that name. The default
@@ -122,12 +156,15 @@ pub trait FileSystem: Send + Sync + 'static {
         remove_tree(self, path, 0)
     }
 
-    /// The path on the disk, for logs and for callbacks; `None` where there is no disk below.
+    /// The path on the disk, for logs and for callbacks
+    /// ([`Transferred::real_path`](crate::Transferred::real_path)); `None` where there is no disk below.
+    /// Always called on the loop; of an upload before it is opened and after.
     fn real_path(&self, _path: &VirtualPath) -> Option<PathBuf> {
         None
     }
 
-    /// Where a user is after login. Default: `/`.
+    /// Where a user is after login: always called on the loop, and not looked at whether it exists.
+    /// Default: `/`.
     fn start_directory(&self) -> VirtualPath {
         VirtualPath::root()
     }

@@ -19,6 +19,7 @@ mod downloads;
 #[cfg(target_os = "linux")]
 mod escapes;
 mod files;
+mod filesystems;
 mod guessing;
 mod handlers;
 mod hashes;
