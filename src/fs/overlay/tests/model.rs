@@ -128,3 +128,46 @@ fn on_disks_it_is_as_one_file_system() {
         compare(seed * 0x9E37_79B9, 100, upper_files, lower_files);
     }
 }
+
+/// Whatever comes of changes that meet, it is one tree, and nothing below has changed.
+#[test]
+fn many_threads_change_it_at_once() {
+    let lower = MemoryFilesystem::new();
+    fill(&lower);
+    let below = tree(&lower);
+    let files = Overlay::new(MemoryFilesystem::new(), lower);
+    std::thread::scope(|scope| {
+        for seed in 1..=4 {
+            let files = &files;
+            scope.spawn(move || {
+                let mut dice = Dice(seed * 0x9E37_79B9);
+                for _ in 0..2000 {
+                    // Most are refused, and some because of what another thread has just done.
+                    let _ = Change::any(&mut dice).make(files);
+                    let _ = files.metadata(&dice.path());
+                }
+            });
+        }
+    });
+    tree(&files);
+    assert_eq!(tree(files.lower()), below);
+    // No copy that was begun is left, nor is anything in the way of emptying it.
+    let mut names = Vec::new();
+    let mut root = files.read_dir(&VirtualPath::root()).unwrap();
+    while root.read_names(9, &mut names).unwrap() {}
+    for name in names {
+        let child = VirtualPath::root().child(&name);
+        match files.metadata(&child).unwrap().is_dir() {
+            true => files.remove_tree(&child).unwrap(),
+            false => files.remove_file(&child).unwrap(),
+        }
+    }
+    for (path, _, content) in tree(files.upper()) {
+        let name = path.file_name().unwrap();
+        assert!(
+            name.starts_with(b".wh.") && !name.starts_with(b".wh..wh."),
+            "{path}"
+        );
+        assert_eq!(content.unwrap(), b"");
+    }
+}
