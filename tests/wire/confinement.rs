@@ -264,7 +264,7 @@ fn a_link_swapped_in_leads_nowhere() {
     }
     assert!(rounds >= ROUNDS, "{rounds}");
     let counts = tally.0.lock().unwrap();
-    println!("{rounds} rounds in {:?}: {counts:?}", start.elapsed());
+    eprintln!("{rounds} rounds in {:?}: {counts:?}", start.elapsed());
     drop(counts);
     assert!(tally.all_met_both(), "nothing raced");
 }

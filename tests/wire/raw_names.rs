@@ -111,7 +111,7 @@ fn each(test: impl Fn(&Place, &mut Client, &[u8])) {
     for encoding in [Encoding::Utf8, Encoding::Latin1] {
         for overlay in [false, true] {
             for name in NAMES {
-                println!("{encoding}, overlay: {overlay}, {}", name.escape_ascii());
+                eprintln!("{encoding}, overlay: {overlay}, {}", name.escape_ascii());
                 let place = place(encoding, overlay);
                 let mut client = place.server.login();
                 test(&place, &mut client, name);
