@@ -29,7 +29,8 @@ use crate::proto::path::VirtualPath;
 /// does: directories, renaming over what is there, modes and times, appending and resuming, files
 /// that are open go on when they are renamed or removed, and a directory that changes while it is listed
 /// shows every name that was there all the time, once. There are no symbolic links. Modes are kept
-/// and shown; who may do what is up to the [`Account`](crate::Account).
+/// and shown; who may do what is up to the [`Account`](crate::Account). In the worker models that have
+/// processes, each process has files of its own.
 ///
 /// It has limits, which hold for all handles: 256 MiB of content, with no other limit on one file,
 /// and 65,536 files and directories. A name has at most 255 bytes. What passes the limit of all is

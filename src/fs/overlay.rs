@@ -186,7 +186,12 @@ impl<U: FileSystem, L: FileSystem> FileSystem for Overlay<U, L> {
         let file = self.upper().open(&spot.path, mode)?;
         if let (None, Some(below)) = (&spot.upper, &spot.lower) {
             // It is emptied and not copied, but is still the same file.
-            self.set_mode_above(&spot.path, below)?;
+            if let Err(error) = self.set_mode_above(&spot.path, below) {
+                drop(file);
+                // Then the old one is seen again.
+                self.upper().remove_file(&spot.path)?;
+                return Err(error);
+            }
         }
         Ok(file)
     }

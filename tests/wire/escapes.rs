@@ -80,11 +80,13 @@ fn leads_nowhere(files: &LocalFilesystem, name: &str) {
     }
 }
 
-/// Runs `test` on a thread with mounts of its own, which go with it.
-fn with_mounts(test: impl FnOnce() + Send) {
+/// Runs `test` on a thread with mounts of its own, which go with it; the place is cleared away when
+/// they are gone. A file system that is to see them has to be opened there.
+fn with_mounts(test: impl FnOnce(&Place, &LocalFilesystem) + Send) {
+    let place = place();
     thread::scope(|scope| {
         let run = || match own_mounts() {
-            true => test(),
+            true => test(&place, &LocalFilesystem::new(&place.home).unwrap()),
             false => skipped("only root may mount"),
         };
         scope.spawn(run).join().unwrap();
@@ -93,8 +95,7 @@ fn with_mounts(test: impl FnOnce() + Send) {
 
 #[test]
 fn a_mount_is_part_of_the_home_and_no_way_out_of_it() {
-    with_mounts(|| {
-        let place = place();
+    with_mounts(|place, files| {
         let mount = place.home.join("dir/sub");
         symlink("../../file", place.out.join("up")).unwrap();
         symlink("../../../secret", place.out.join("far")).unwrap();
@@ -104,7 +105,6 @@ fn a_mount_is_part_of_the_home_and_no_way_out_of_it() {
         if !bind_mount(&place.out, &mount) {
             return skipped("this place does not let root mount");
         }
-        let files = &place.files;
         // An administrator's way to put something into a home.
         assert_eq!(read(files, "/dir/sub/mounted").unwrap(), "mounted");
         assert_eq!(
@@ -128,9 +128,8 @@ fn a_mount_is_part_of_the_home_and_no_way_out_of_it() {
 
 #[test]
 fn links_of_the_kernels_own_lead_nowhere() {
-    with_mounts(|| {
-        let place = place();
-        let (files, dir) = (&place.files, place.home.join("dir"));
+    with_mounts(|place, files| {
+        let dir = place.home.join("dir");
         // As links to names they are absolute ones like any other.
         for (name, target) in [
             ("root", "/proc/self/root"),

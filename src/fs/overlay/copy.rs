@@ -35,17 +35,18 @@ impl<U: FileSystem, L: FileSystem> Overlay<U, L> {
             let below = self.lower().symlink_metadata(&at)?;
             self.upper().create_dir(&at)?;
             self.set_mode_above(&at, &below)?;
-            self.upper().set_modified(&at, below.modified)?;
+            self.set_modified_above(&at, &below)?;
         }
         Ok(())
     }
 
     /// The mode of a copy, where there are modes.
     pub(super) fn set_mode_above(&self, path: &VirtualPath, like: &Metadata) -> io::Result<()> {
-        match self.upper().set_mode(path, like.mode & 0o7777) {
-            Err(error) if error.kind() == ErrorKind::Unsupported => Ok(()),
-            done => done,
-        }
+        if_supported(self.upper().set_mode(path, like.mode & 0o7777))
+    }
+
+    fn set_modified_above(&self, path: &VirtualPath, like: &Metadata) -> io::Result<()> {
+        if_supported(self.upper().set_modified(path, like.modified))
     }
 
     /// Copies what is only in the lower layer: a file with its content, a directory without.
@@ -150,6 +151,13 @@ impl<U: FileSystem, L: FileSystem> Overlay<U, L> {
         if copied != facts.size {
             return Err(io::Error::other("The file changed while it was copied"));
         }
-        self.upper().set_modified(to, facts.modified)
+        self.set_modified_above(to, facts)
+    }
+}
+
+fn if_supported(done: io::Result<()>) -> io::Result<()> {
+    match done {
+        Err(error) if error.kind() == ErrorKind::Unsupported => Ok(()),
+        done => done,
     }
 }
