@@ -228,6 +228,28 @@ impl FileSystem for MemoryFilesystem {
         Ok(())
     }
 
+    fn rename_new(&self, from: &VirtualPath, to: &VirtualPath) -> io::Result<()> {
+        let mut tree = self.tree();
+        match tree.find(to) {
+            Ok(_) => Err(ErrorKind::AlreadyExists.into()),
+            Err(_) => tree.rename(from, to, now()).map(drop),
+        }
+    }
+
+    fn check_room(&self, path: &VirtualPath, mode: OpenMode, bytes: Option<u64>) -> io::Result<()> {
+        let tree = self.tree();
+        let there = tree.find(path).and_then(|entry| self.facts(&tree, &entry));
+        let there = there.ok().map(|facts| facts.size);
+        if there.is_none() && tree.len() >= self.max_entry_count() {
+            return Err(ErrorKind::StorageFull.into());
+        }
+        let (freed, kept) = match (there, mode) {
+            (Some(size), OpenMode::Write | OpenMode::Resume) => (size, 0),
+            (size, _) => (0, size.unwrap_or(0)),
+        };
+        self.0.space.check(bytes.unwrap_or(0), freed, kept)
+    }
+
     fn set_mode(&self, path: &VirtualPath, mode: u32) -> io::Result<()> {
         let mut tree = self.tree();
         match tree.find(path)? {

@@ -18,7 +18,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use directory::MergedDirectory;
-use locate::Spot;
+use locate::{Spot, optional};
 
 use super::{Directory, File, FileKind, FileSystem, Metadata, OpenMode};
 use crate::proto::path::VirtualPath;
@@ -101,6 +101,36 @@ impl<U: FileSystem, L: FileSystem> Overlay<U, L> {
         self.make_dirs(&parent)?;
         let mark = parent.child(&whiteout(name));
         self.upper().open(&mark, OpenMode::Write)?.close()
+    }
+
+    /// Renames, over what has the new name only if it may be replaced.
+    fn give_name(&self, from: &VirtualPath, to: &VirtualPath, replace: bool) -> io::Result<()> {
+        must_not_be_root(from)?;
+        must_not_be_root(to)?;
+        let (old, new) = (self.locate(from, false)?, self.locate(to, false)?);
+        if !old.may_replace(&new, replace)? {
+            return Ok(());
+        }
+        self.copy_up_tree(&old.path, 0)?;
+        let _changing = self.changing();
+        let (old, new) = (
+            self.locate(&old.path, false)?,
+            self.locate(&new.path, false)?,
+        );
+        if !old.may_replace(&new, replace)? {
+            return Ok(());
+        }
+        if old.is_dir()? && new.facts().is_some() {
+            self.remove_empty(&new)?;
+        }
+        if let Some(parent) = new.path.parent() {
+            self.make_dirs(&parent)?;
+        }
+        if old.lower.is_some() {
+            // All of it is above: it is still seen, and does not come back when it is renamed.
+            self.white_out(&old.path)?;
+        }
+        self.upper().rename(&old.path, &new.path)
     }
 
     /// Removes a directory that is seen to be empty: what is in the upper one are marks.
@@ -252,32 +282,33 @@ impl<U: FileSystem, L: FileSystem> FileSystem for Overlay<U, L> {
     }
 
     fn rename(&self, from: &VirtualPath, to: &VirtualPath) -> io::Result<()> {
-        must_not_be_root(from)?;
-        must_not_be_root(to)?;
-        let (old, new) = (self.locate(from, false)?, self.locate(to, false)?);
-        if !old.may_replace(&new)? {
-            return Ok(());
+        self.give_name(from, to, true)
+    }
+
+    fn rename_new(&self, from: &VirtualPath, to: &VirtualPath) -> io::Result<()> {
+        self.give_name(from, to, false)
+    }
+
+    /// The room is the upper layer's, also for what has to be copied up.
+    fn check_room(&self, path: &VirtualPath, mode: OpenMode, bytes: Option<u64>) -> io::Result<()> {
+        let spot = self.locate(path, true)?;
+        if spot.upper.is_some() {
+            return self.upper().check_room(&spot.path, mode, bytes);
         }
-        self.copy_up_tree(&old.path, 0)?;
-        let _changing = self.changing();
-        let (old, new) = (
-            self.locate(&old.path, false)?,
-            self.locate(&new.path, false)?,
-        );
-        if !old.may_replace(&new)? {
-            return Ok(());
+        let copied = spot.lower.map_or(0, |below| below.size);
+        let bytes = match mode {
+            OpenMode::Append => Some(copied.saturating_add(bytes.unwrap_or(0))),
+            OpenMode::Resume => Some(copied.max(bytes.unwrap_or(0))),
+            _ => bytes,
+        };
+        // Its directory need not be above yet.
+        let mut directory = spot.path.parent().unwrap_or_default();
+        while optional(self.upper().symlink_metadata(&directory))?.is_none() {
+            directory = directory.parent().unwrap_or_default();
         }
-        if old.is_dir()? && new.facts().is_some() {
-            self.remove_empty(&new)?;
-        }
-        if let Some(parent) = new.path.parent() {
-            self.make_dirs(&parent)?;
-        }
-        if old.lower.is_some() {
-            // All of it is above: it is still seen, and does not come back when it is renamed.
-            self.white_out(&old.path)?;
-        }
-        self.upper().rename(&old.path, &new.path)
+        let name = spot.path.file_name().unwrap_or_default();
+        let at = directory.child(name);
+        self.upper().check_room(&at, OpenMode::CreateNew, bytes)
     }
 
     fn set_mode(&self, path: &VirtualPath, mode: u32) -> io::Result<()> {

@@ -44,6 +44,14 @@ impl<F: FileSystem + ?Sized> FileSystem for Arc<F> {
         (**self).rename(from, to)
     }
 
+    fn rename_new(&self, from: &VirtualPath, to: &VirtualPath) -> io::Result<()> {
+        (**self).rename_new(from, to)
+    }
+
+    fn check_room(&self, path: &VirtualPath, mode: OpenMode, bytes: Option<u64>) -> io::Result<()> {
+        (**self).check_room(path, mode, bytes)
+    }
+
     fn set_mode(&self, path: &VirtualPath, mode: u32) -> io::Result<()> {
         (**self).set_mode(path, mode)
     }

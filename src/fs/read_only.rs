@@ -80,6 +80,15 @@ impl<F: FileSystem> FileSystem for ReadOnly<F> {
         refused()
     }
 
+    fn rename_new(&self, _from: &VirtualPath, _to: &VirtualPath) -> io::Result<()> {
+        refused()
+    }
+
+    /// So an upload is refused before its data connection is there.
+    fn check_room(&self, _: &VirtualPath, _: OpenMode, _: Option<u64>) -> io::Result<()> {
+        refused()
+    }
+
     fn set_mode(&self, _path: &VirtualPath, _mode: u32) -> io::Result<()> {
         refused()
     }

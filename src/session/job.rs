@@ -179,7 +179,7 @@ impl Job {
             Job::Fill(Source::Listing(listing), _) => listing.is_slow(),
             // Asked for only where the file system is slow.
             Job::Fill(Source::File(_), _) | Job::Store(..) | Job::Close(_) => true,
-            Job::Settle(hidden, _) => hidden.filesystem().is_slow(),
+            Job::Settle(hidden, _) => hidden.filesystem().changes_are_slow(),
             Job::Measure(..) | Job::Digest(_) | Job::Command { .. } => true,
         }
     }

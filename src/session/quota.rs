@@ -241,6 +241,10 @@ impl FileSystem for Metered {
     fn is_slow(&self) -> bool {
         self.files.is_slow()
     }
+
+    fn changes_are_slow(&self) -> bool {
+        self.files.changes_are_slow()
+    }
 }
 
 struct MeteredFile {

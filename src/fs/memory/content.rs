@@ -47,6 +47,18 @@ impl Space {
         taken.map_or(0, granted)
     }
 
+    /// Whether there is room for `bytes` when so many others are gone, in a file that keeps so many.
+    pub(super) fn check(&self, bytes: u64, freed: u64, kept: u64) -> io::Result<()> {
+        if bytes.saturating_add(kept) > self.max_file.load(Ordering::Relaxed) {
+            return Err(ErrorKind::FileTooLarge.into());
+        }
+        let used = self.used().saturating_sub(freed);
+        match bytes > self.max.load(Ordering::Relaxed).saturating_sub(used) {
+            true => Err(ErrorKind::StorageFull.into()),
+            false => Ok(()),
+        }
+    }
+
     fn give_back(&self, bytes: u64) {
         self.used.fetch_sub(bytes, Ordering::Relaxed);
     }

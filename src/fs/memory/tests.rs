@@ -253,7 +253,21 @@ fn there_are_limits() {
         files.rename(&path("/b"), &path(&format!("/{}", "n".repeat(256)))),
         "File name too long",
     );
-    files.rename(&path("/b"), &path("/d/f")).unwrap();
+    let room = |name, mode, bytes| files.check_room(&path(name), mode, Some(bytes));
+    room("/b", OpenMode::Write, 60).unwrap();
+    room("/b", OpenMode::Append, 10).unwrap();
+    for (name, mode, bytes, kind) in [
+        ("/b", OpenMode::Write, 61, ErrorKind::FileTooLarge),
+        ("/b", OpenMode::Append, 11, ErrorKind::FileTooLarge),
+        ("/d/f", OpenMode::Write, 51, ErrorKind::StorageFull),
+        ("/x", OpenMode::CreateNew, 0, ErrorKind::StorageFull),
+    ] {
+        assert_eq!(room(name, mode, bytes).unwrap_err().kind(), kind, "{name}");
+    }
+    let taken = files.rename_new(&path("/b"), &path("/d/f")).unwrap_err();
+    assert_eq!(taken.kind(), ErrorKind::AlreadyExists);
+    files.rename_new(&path("/b"), &path("/c")).unwrap();
+    files.rename(&path("/c"), &path("/d/f")).unwrap();
     files
         .create_dir(&path(&format!("/{}", "n".repeat(255))))
         .unwrap();

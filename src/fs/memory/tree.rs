@@ -55,6 +55,11 @@ impl Tree {
         }
     }
 
+    /// Files and directories, without the root.
+    pub(super) fn len(&self) -> usize {
+        self.directories.len() - 1 + self.files
+    }
+
     fn dir(&self, id: u64) -> io::Result<&Dir> {
         self.directories
             .get(&id)
@@ -135,7 +140,7 @@ impl Tree {
         if name.len() > MAX_NAME {
             return Err(ErrorKind::InvalidFilename.into());
         }
-        if self.directories.len() - 1 + self.files >= max_entries {
+        if self.len() >= max_entries {
             return Err(ErrorKind::StorageFull.into());
         }
         self.files += usize::from(matches!(entry, Entry::File(_)));

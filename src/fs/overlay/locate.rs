@@ -61,9 +61,12 @@ impl Spot {
     }
 
     /// Whether it can be renamed to `new`, as rename(2) has it; false if they are the same.
-    pub(super) fn may_replace(&self, new: &Spot) -> io::Result<bool> {
+    pub(super) fn may_replace(&self, new: &Spot, replace: bool) -> io::Result<bool> {
         let is_dir = self.is_dir()?;
         new.must_not_be_hidden()?;
+        if !replace && new.facts().is_some() {
+            return Err(ErrorKind::AlreadyExists.into());
+        }
         if self.path == new.path {
             return Ok(false);
         }

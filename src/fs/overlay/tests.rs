@@ -252,6 +252,12 @@ fn renaming_goes_across_the_layers() {
         assert_eq!(names(files, "/dir"), ["sub", "two"]);
         rename("/dir/sub", "/file").unwrap();
         assert_eq!(names(files, "/file"), ["deep"]);
+        let new = |from, to| files.rename_new(&path(from), &path(to));
+        for there in ["/dir", "/dir/two", "/file"] {
+            says(new("/file", there), "File exists");
+        }
+        new("/file", "/one").unwrap();
+        new("/one", "/file").unwrap();
         rename("/file", "/file").unwrap();
         assert_eq!(names(files, "/"), ["dir", "file"]);
     });
@@ -283,6 +289,18 @@ fn a_full_upper_layer_changes_nothing_that_is_seen() {
     fill(&lower);
     let files = Overlay::new(MemoryFilesystem::new().max_size(3), lower);
     let before = tree(&files);
+    let room = |name, mode, bytes| files.check_room(&path(name), mode, Some(bytes));
+    room("/dir/sub/new", OpenMode::CreateNew, 3).unwrap();
+    room("/dir/one", OpenMode::Append, 2).unwrap();
+    room("/file", OpenMode::Write, 3).unwrap();
+    for (name, mode, bytes) in [
+        ("/dir/sub/new", OpenMode::CreateNew, 4),
+        ("/dir/one", OpenMode::Append, 3),
+        ("/file", OpenMode::Resume, 1),
+    ] {
+        let full = room(name, mode, bytes).unwrap_err();
+        assert_eq!(full.kind(), ErrorKind::StorageFull, "{name}");
+    }
     for result in [
         put(&files, "/file", OpenMode::Append, "x"),
         files.rename(&path("/file"), &path("/moved")),
@@ -319,6 +337,8 @@ fn a_read_only_one_reads_and_nothing_else() {
     says(files.remove_tree(&dir), refused);
     says(files.remove_file(&file), refused);
     says(files.rename(&file, &path("/x")), refused);
+    says(files.rename_new(&file, &path("/x")), refused);
+    says(files.check_room(&file, OpenMode::Write, None), refused);
     says(files.set_mode(&file, 0o777), refused);
     says(files.set_modified(&file, 1), refused);
     assert_eq!(tree(&files), before);

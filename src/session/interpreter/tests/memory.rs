@@ -3,7 +3,7 @@
 use crate::fs::{FileSystem, MemoryFilesystem};
 use crate::proto::path::VirtualPath;
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Memory(pub(super) MemoryFilesystem);
 
 impl Memory {
@@ -27,7 +27,21 @@ impl Memory {
 
     /// All paths, sorted.
     pub(super) fn names(&self) -> Vec<String> {
-        self.nodes().keys().map(ToString::to_string).collect()
+        let mut found = Vec::new();
+        let mut todo = vec![VirtualPath::root()];
+        while let Some(at) = todo.pop() {
+            let mut names = Vec::new();
+            let mut directory = self.0.read_dir(&at).unwrap();
+            while directory.read_names(100, &mut names).unwrap() {}
+            for child in names.iter().map(|name| at.child(name)) {
+                found.push(child.to_string());
+                if self.0.metadata(&child).unwrap().is_dir() {
+                    todo.push(child);
+                }
+            }
+        }
+        found.sort();
+        found
     }
 
     pub(super) fn has(&self, path: &str) -> bool {
