@@ -155,3 +155,27 @@ fn an_overlay_on_a_disk_leaves_the_disk_as_it_is() {
     }
     assert_eq!(left, 600);
 }
+
+#[test]
+fn upload_policies_go_with_an_overlay() {
+    let lower = MemoryFilesystem::new();
+    lower.write("/dir/file", "below").unwrap();
+    let files = Overlay::new(MemoryFilesystem::new().max_size(10), lower.clone());
+    let server = TestServer::with(|builder| {
+        builder
+            .authorizer(Anybody(Arc::new(files)))
+            .atomic_uploads(true)
+    });
+    let mut client = server.login();
+    client.put("STOR dir/file", "above");
+    assert_eq!(client.fetch("RETR dir/file"), b"above");
+    // What is cut off for lack of room is nowhere, and the old one where it was.
+    client.upload("STOR dir/file", "far too much");
+    client.expect_reply(452);
+    assert_eq!(client.fetch("RETR dir/file"), b"above");
+    assert_eq!(client.fetch("NLST dir"), b"file\r\n");
+    client.expect("ALLO 11", 202);
+    let _data = client.data(Mode::Epsv);
+    client.expect("STOR dir/new", 452);
+    assert_eq!(lower.read("/dir/file").unwrap(), b"below");
+}
