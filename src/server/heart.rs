@@ -9,7 +9,7 @@ use log::info;
 
 use super::control::{Arrival, Event, Inbox, Order, StopAccepting};
 use super::life::Life;
-use super::notify::Notifier;
+use super::notify::{Notifier, Reloading};
 use crate::error::Error;
 use crate::session::logging::TARGET;
 use crate::session::{Config, Note, Service};
@@ -145,9 +145,8 @@ impl Heart {
                 }
             }
             Order::Reload => {
-                self.notifier.reloading();
-                self.reload(crew.forks());
-                self.notifier.ready();
+                let reloading = self.notifier.reloading();
+                self.reload(reloading, crew.forks());
             }
             Order::Status => {}
         }
@@ -155,8 +154,9 @@ impl Heart {
         Ok(())
     }
 
-    /// Reads certificates and users again; sessions that run keep theirs.
-    fn reload(&self, forks: bool) {
+    /// Reads certificates and users again; sessions that run keep theirs. `reloading` goes when that
+    /// is done.
+    fn reload(&self, reloading: Reloading, forks: bool) {
         let config = Arc::clone(&self.service.config);
         match config.tls.as_ref().map(Tls::reload) {
             Some(Ok(())) => info!(target: TARGET, "TLS certificates reloaded"),
@@ -174,7 +174,10 @@ impl Heart {
         } else {
             // On a thread: it may look at homes on network shares.
             let speaks = self.speaks;
-            let started = self.service.pool.run(move || reload_users(&config, speaks));
+            let started = self.service.pool.run(move || {
+                reload_users(&config, speaks);
+                drop(reloading);
+            });
             if let Err(error) = started {
                 log::error!(target: TARGET, "users kept as they were: no thread: {error}");
             }
