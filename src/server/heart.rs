@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ftpdlib_reactor::{Key, Reactor};
-use log::info;
+use log::{info, warn};
 
 use super::control::{Arrival, Event, Inbox, Order, StopAccepting};
 use super::life::Life;
@@ -14,6 +14,9 @@ use crate::error::Error;
 use crate::session::logging::TARGET;
 use crate::session::{Config, Note, Service};
 use crate::tls::Tls;
+
+/// How long the end of a server, or of a worker process, waits for work on worker threads.
+const LAST_WAIT: Duration = Duration::from_secs(5);
 
 /// Those who serve the clients, in one model or another.
 pub(super) trait Crew {
@@ -92,6 +95,13 @@ impl Heart {
         }
         crew.carry_out(Order::Stop, reactor);
         crew.end();
+        // The last callbacks may have work done, too.
+        reactor.close_down();
+        let left = self.service.pool.finish(LAST_WAIT);
+        if left > 0 {
+            let pid = std::process::id();
+            warn!(target: TARGET, "{left} worker thread(s) of pid={pid} left behind with their work");
+        }
         result
     }
 

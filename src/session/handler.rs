@@ -72,7 +72,8 @@ pub trait Handler: Any {
     fn on_connect(&mut self, session: &mut Session<'_>) {}
 
     /// The connection is closed, by whomever. The last callback. Work that is
-    /// [offloaded](Session::offload) here is done, but what should follow it is not.
+    /// [offloaded](Session::offload) here is done, but what should follow it is not. The end of the
+    /// process waits for it, up to 5 seconds.
     fn on_disconnect(&mut self, session: &mut Session<'_>) {}
 
     /// A command is about to run. [`Verdict::Refuse`] answers it without running it.
@@ -298,7 +299,9 @@ impl Session<'_> {
     /// Work that panics is told as [`OffloadError::Panicked`], and so is a system without threads.
     /// When the session ends before the work does (the server stops, or a callback closes it), the
     /// work runs to its end all the same, its result is dropped, and `then` is dropped without being
-    /// called: what has to be done in any case belongs into the work.
+    /// called: what has to be done in any case belongs into the work. A server that ends, and a
+    /// worker process whose client has gone, wait up to 5 seconds for work that is not done; what
+    /// takes longer goes on while the process lives.
     ///
     /// The pool has eight threads for all clients, and jobs wait for a free one. It is for work of
     /// seconds; what takes minutes should have a thread of its own (`del_channel`).

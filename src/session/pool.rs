@@ -25,6 +25,8 @@ struct Shared {
     max_threads: usize,
     state: Mutex<State>,
     wake: Condvar,
+    /// A thread has ended.
+    ended: Condvar,
 }
 
 #[derive(Default)]
@@ -48,6 +50,7 @@ impl Pool {
             max_threads: max_threads.max(1),
             state: Mutex::default(),
             wake: Condvar::new(),
+            ended: Condvar::new(),
         }))
     }
 
@@ -58,9 +61,13 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// When there is no thread and none can be started; the task is dropped.
+    /// When there is no thread and none can be started, or the pool has
+    /// [finished](Self::finish); the task is dropped.
     pub(crate) fn run(&self, task: impl FnOnce() + Send + 'static) -> io::Result<()> {
         let mut state = self.0.lock();
+        if state.closed {
+            return Err(io::Error::other("the server has ended"));
+        }
         state.tasks.push_back(Box::new(task));
         if state.idle >= state.tasks.len() || state.threads == self.0.max_threads {
             self.0.wake.notify_one();
@@ -81,16 +88,32 @@ impl Pool {
         }
         Ok(())
     }
+
+    /// Takes no further task, and waits until those it has are done, but not for longer than
+    /// `at_most`: threads end with their process. Gives the number of threads that work on.
+    pub(crate) fn finish(&self, at_most: Duration) -> usize {
+        self.0.close();
+        let (state, _) = self
+            .0
+            .ended
+            .wait_timeout_while(self.0.lock(), at_most, |state| state.threads > 0)
+            .unwrap_or_else(PoisonError::into_inner);
+        state.threads
+    }
 }
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        self.0.lock().closed = true;
-        self.0.wake.notify_all();
+        self.0.close();
     }
 }
 
 impl Shared {
+    fn close(&self) {
+        self.lock().closed = true;
+        self.wake.notify_all();
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -121,6 +144,8 @@ fn work(shared: &Shared) {
         }
     }
     state.threads -= 1;
+    drop(state);
+    shared.ended.notify_all();
 }
 
 #[cfg(test)]
@@ -155,6 +180,20 @@ mod tests {
         let mut numbers: Vec<i32> = results.iter().take(20).collect();
         numbers.sort_unstable();
         assert_eq!(numbers, (0..20).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_pool_that_finishes_does_what_it_has_and_takes_no_more() {
+        let pool = Pool::new(1);
+        let (release, gate) = mpsc::channel::<()>();
+        let (done, results) = mpsc::channel();
+        pool.run(move || drop(gate.recv())).unwrap();
+        pool.run(move || done.send(()).unwrap()).unwrap();
+        assert_eq!(pool.finish(Duration::ZERO), 1);
+        assert!(pool.run(|| panic!("a task that is too late")).is_err());
+        drop(release);
+        assert_eq!(pool.finish(Duration::from_secs(60)), 0);
+        results.try_recv().unwrap();
     }
 
     #[test]

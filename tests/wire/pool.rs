@@ -268,8 +268,8 @@ fn what_follows_work_is_dropped_with_its_session() {
     let mut client = server.login();
     client.line("FEAT");
     record.wait_for("work");
-    // The server stops meanwhile, and waits for nobody's work.
-    server.stop();
+    // The server stops meanwhile: its sessions end first, then it waits for work.
+    let stopping = std::thread::spawn(move || server.stop());
     client.expect_end();
     record.wait_for("follower dropped");
     assert_eq!(record.count("result dropped"), 0);
@@ -279,6 +279,7 @@ fn what_follows_work_is_dropped_with_its_session() {
     assert_eq!(record.count("followed"), 0);
     assert_eq!(record.count("last word"), 0);
     assert_eq!(record.count("disconnect"), 1);
+    stopping.join().unwrap();
 }
 
 #[test]
