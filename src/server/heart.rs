@@ -188,7 +188,8 @@ impl Heart {
                 reload_users(&config, speaks);
                 drop(reloading);
             });
-            if let Err(error) = started {
+            if let Err(refused) = started {
+                let error = refused.error;
                 log::error!(target: TARGET, "users kept as they were: no thread: {error}");
             }
         }

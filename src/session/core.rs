@@ -21,6 +21,7 @@ use super::dtp::Dtp;
 use super::interpreter::{Effect, Input, Interpreter, Timer};
 use super::job::{Job, JobId, Outcome};
 use super::logging;
+use super::pool::Refused;
 use super::question::{Decision, Question, QuestionId};
 use super::slot::{CONTROL, OWN_TIMERS, TAG_DATA, TAG_HANDSHAKE, TAG_IDLE, TAG_REFUSAL};
 use crate::proto::escape::Escaped;
@@ -296,9 +297,9 @@ impl Core {
     }
 
     /// Starts a task on a worker thread.
-    pub(super) fn on_pool(&self, task: impl FnOnce() + Send + 'static) -> io::Result<()> {
-        self.service.pool.run(task).inspect_err(|error| {
-            let text = format!("cannot start a worker thread: {error}");
+    pub(super) fn on_pool(&self, task: impl FnOnce() + Send + 'static) -> Result<(), Refused> {
+        self.service.pool.run(task).inspect_err(|refused| {
+            let text = format!("cannot start a worker thread: {}", refused.error);
             self.log(Level::Error, &text);
         })
     }

@@ -343,8 +343,11 @@ impl Session<'_> {
             // After the result, so that the session wakes knowing it.
             drop(asleep);
         });
-        if let Err(error) = started {
-            self.cx.send(key, note(Err(OffloadError::Thread(error))));
+        if let Err(refused) = started {
+            self.cx
+                .send(key, note(Err(OffloadError::Thread(refused.error))));
+            // After the verdict as well: the guard is in it, and maybe others of the user's.
+            drop(refused.task);
         }
     }
 

@@ -10,7 +10,14 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-type Task = Box<dyn FnOnce() + Send>;
+pub(super) type Task = Box<dyn FnOnce() + Send>;
+
+/// A task that runs on no thread, given back: what it holds may tell others of its end when it is
+/// dropped, or be any code of a library user's.
+pub(crate) struct Refused {
+    pub(crate) error: io::Error,
+    pub(super) task: Task,
+}
 
 /// Threads of a server's pool at most, where nothing else is asked for. They wait for disks more
 /// than they compute.
@@ -62,13 +69,15 @@ impl Pool {
     /// # Errors
     ///
     /// When there is no thread and none can be started, or the pool has
-    /// [finished](Self::finish); the task is dropped.
-    pub(crate) fn run(&self, task: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    /// [finished](Self::finish).
+    pub(crate) fn run(&self, task: impl FnOnce() + Send + 'static) -> Result<(), Refused> {
+        let task: Task = Box::new(task);
         let mut state = self.0.lock();
         if state.closed {
-            return Err(io::Error::other("the server has ended"));
+            let error = io::Error::other("the server has ended");
+            return Err(Refused { error, task });
         }
-        state.tasks.push_back(Box::new(task));
+        state.tasks.push_back(task);
         if state.idle >= state.tasks.len() || state.threads == self.0.max_threads {
             self.0.wake.notify_one();
             return Ok(());
@@ -80,8 +89,9 @@ impl Pool {
         match started {
             Ok(_) => state.threads += 1,
             Err(error) if state.threads == 0 => {
-                state.tasks.pop_back();
-                return Err(error);
+                if let Some(task) = state.tasks.pop_back() {
+                    return Err(Refused { error, task });
+                }
             }
             // Those that run will come to it.
             Err(_) => {}
@@ -154,6 +164,33 @@ mod tests {
 
     use super::*;
 
+    #[track_caller]
+    fn run(pool: &Pool, task: impl FnOnce() + Send + 'static) {
+        if let Err(refused) = pool.run(task) {
+            panic!("{}", refused.error);
+        }
+    }
+
+    #[test]
+    fn a_refused_task_is_given_back_and_ends_when_the_caller_likes() {
+        /// Needs the pool's lock as it goes.
+        struct Last(Arc<Pool>, mpsc::Sender<bool>);
+        impl Drop for Last {
+            fn drop(&mut self) {
+                let free = self.0.0.state.try_lock().is_ok();
+                self.1.send(free).unwrap();
+            }
+        }
+        let pool = Arc::new(Pool::default());
+        pool.finish(Duration::ZERO);
+        let (dropped, told) = mpsc::channel();
+        let last = Last(Arc::clone(&pool), dropped);
+        let refused = pool.run(move || drop(last)).err().unwrap();
+        assert!(told.try_recv().is_err());
+        drop(refused.task);
+        assert!(told.recv().unwrap());
+    }
+
     #[test]
     fn starts_threads_as_needed_and_no_more() {
         for max in [1, 3, MAX_THREADS] {
@@ -169,11 +206,10 @@ mod tests {
         let gate = Arc::new(Mutex::new(gate));
         for number in 0..20 {
             let (done, gate) = (done.clone(), Arc::clone(&gate));
-            pool.run(move || {
+            run(&pool, move || {
                 let _ = gate.lock().unwrap().recv();
                 done.send(number).unwrap();
-            })
-            .unwrap();
+            });
         }
         assert_eq!(pool.0.lock().threads, max);
         drop(release);
@@ -187,8 +223,8 @@ mod tests {
         let pool = Pool::new(1);
         let (release, gate) = mpsc::channel::<()>();
         let (done, results) = mpsc::channel();
-        pool.run(move || drop(gate.recv())).unwrap();
-        pool.run(move || done.send(()).unwrap()).unwrap();
+        run(&pool, move || assert!(gate.recv().is_err()));
+        run(&pool, move || done.send(()).unwrap());
         assert_eq!(pool.finish(Duration::ZERO), 1);
         assert!(pool.run(|| panic!("a task that is too late")).is_err());
         drop(release);
@@ -201,9 +237,9 @@ mod tests {
         let pool = Pool::default();
         let (done, results) = mpsc::channel();
         for _ in 0..MAX_THREADS * 2 {
-            pool.run(|| panic!("a task's panic, on purpose")).unwrap();
+            run(&pool, || panic!("a task's panic, on purpose"));
         }
-        pool.run(move || done.send(()).unwrap()).unwrap();
+        run(&pool, move || done.send(()).unwrap());
         results.recv_timeout(Duration::from_secs(10)).unwrap();
     }
 }
