@@ -6,7 +6,6 @@ use std::any::Any;
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,6 +14,7 @@ use log::Level;
 
 use super::Service;
 use super::cancel::Canceller;
+use super::caught::caught;
 use super::census::Seat;
 use super::control::Control;
 use super::dtp::Dtp;
@@ -290,7 +290,7 @@ impl Core {
     ) -> bool {
         let (handle, key) = (cx.handle(), cx.key());
         let started = self.on_pool(move || {
-            let outcome = catch_unwind(AssertUnwindSafe(|| job.run())).unwrap_or(Outcome::Lost);
+            let outcome = caught(|| job.run()).unwrap_or(Outcome::Lost);
             handle.send(key, Box::new(note(outcome)));
         });
         started.is_ok()

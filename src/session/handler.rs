@@ -2,13 +2,13 @@
 
 use std::any::{Any, TypeId};
 use std::net::SocketAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use ftpdlib_reactor::{Context, TimerId};
 use log::Level;
 
+use super::caught::caught;
 use super::core::{Core, Note};
 use super::interpreter::not_logged_in;
 use super::logging;
@@ -337,8 +337,7 @@ impl Session<'_> {
             Box::new(Note::Worked(question, number, Box::new(result)))
         };
         let started = self.core.on_pool(move || {
-            let result = catch_unwind(AssertUnwindSafe(work))
-                .map_err(|payload| OffloadError::panicked(&*payload));
+            let result = caught(work).map_err(OffloadError::Panicked);
             reactor.send(key, note(result));
             // After the result, so that the session wakes knowing it.
             drop(asleep);

@@ -10,6 +10,7 @@
 //! carry out. A session knows no other client.
 
 mod cancel;
+mod caught;
 #[cfg_attr(not(unix), allow(dead_code, reason = "what worker processes need"))]
 pub(crate) mod census;
 mod channel;

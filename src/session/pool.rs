@@ -5,10 +5,11 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
+
+use super::caught::caught;
 
 pub(super) type Task = Box<dyn FnOnce() + Send>;
 
@@ -135,7 +136,7 @@ fn work(shared: &Shared) {
         if let Some(task) = state.tasks.pop_front() {
             drop(state);
             // Tasks catch their own panics; this keeps the count of threads true in any case.
-            let _ = catch_unwind(AssertUnwindSafe(task));
+            let _ = caught(task);
             state = shared.lock();
             continue;
         }
