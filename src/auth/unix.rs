@@ -13,6 +13,7 @@ pub use settings::{UnixOverride, UnixSettings};
 use super::dummy::{ANONYMOUS, same_secret};
 use super::{Account, AuthFailed, Authorizer, AuthorizerError, Credentials, Identity};
 use crate::fs::{FileSystem, LocalFilesystem, UnixFilesystem};
+use crate::proto::escape::Escaped;
 use crate::proto::perm::Perm;
 use crate::sys::accounts::{self, Passwd};
 
@@ -24,7 +25,8 @@ use crate::sys::accounts::{self, Passwd};
 /// without a password, users without a [valid shell](UnixSettings::require_valid_shell), everybody
 /// but root while `/etc/nologin` or `/run/nologin` is there, and root
 /// himself unless [`allowed_users`](UnixSettings::allowed_users) names him. The client is told
-/// `Authentication failed.` in any case, after the same time; the log says more.
+/// `Authentication failed.` in any case, after the same time; the log says more. A name must be
+/// written as the system writes it, also where its name service takes `BOB` for `bob`.
 ///
 /// Every account has the user's [`Identity`]: his uploads are his, and he reads what he could read
 /// in a shell. He sees his home as `/`, or [the whole tree](UnixSettings::whole_tree).
@@ -73,7 +75,7 @@ impl UnixAuthorizer {
 
     /// The user, if the password is his and nothing keeps him out; else what does, for the log.
     fn check(&self, name: &str, password: &[u8]) -> Result<Passwd, Option<&'static str>> {
-        let user = accounts::passwd(name);
+        let user = accounts::passwd(name).filter(|user| is_called(user, name));
         let shadow = user.as_ref().and_then(|_| accounts::shadow(name));
         let hash = user
             .as_ref()
@@ -166,6 +168,17 @@ impl UnixAuthorizer {
     }
 }
 
+/// Whether a user that was found by a name has exactly that one. A name service may find `bob` for
+/// `BOB`, whom no rejection, override or limit of `bob` would hold for.
+fn is_called(user: &Passwd, name: &str) -> bool {
+    let called = user.name == name.as_bytes();
+    if !called {
+        let own = Escaped(&user.name);
+        log::info!("login as {name:?} refused: the system calls this user '{own}'");
+    }
+    called
+}
+
 impl Authorizer for UnixAuthorizer {
     fn authenticate(&self, credentials: &Credentials) -> Result<Account, AuthFailed> {
         let name = &*credentials.username;
@@ -201,5 +214,26 @@ impl fmt::Debug for UnixAuthorizer {
         f.debug_struct("UnixAuthorizer")
             .field("settings", &self.settings)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_logs_in_by_the_name_that_the_system_has() {
+        let bob = Passwd {
+            name: b"bob".to_vec(),
+            uid: 1000,
+            gid: 1000,
+            home: "/home/bob".into(),
+            shell: Vec::new(),
+            hash: Vec::new(),
+        };
+        assert!(is_called(&bob, "bob"));
+        for other in ["BOB", "Bob", "bob@example.org", "bob ", ""] {
+            assert!(!is_called(&bob, other), "{other:?}");
+        }
     }
 }

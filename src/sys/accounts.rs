@@ -9,6 +9,8 @@ use super::database::{look_up, text};
 
 /// A user as `passwd(5)` has him.
 pub(crate) struct Passwd {
+    /// As the system has it: who asked for him may have written it otherwise.
+    pub(crate) name: Vec<u8>,
     pub(crate) uid: u32,
     pub(crate) gid: u32,
     pub(crate) home: PathBuf,
@@ -39,14 +41,16 @@ pub(crate) fn passwd(name: &str) -> Option<Passwd> {
         },
         |entry: &libc::passwd| {
             // SAFETY: of an entry that was found its texts are there, or null.
-            let [home, shell, hash] = unsafe {
+            let [name, home, shell, hash] = unsafe {
                 [
+                    text(entry.pw_name),
                     text(entry.pw_dir),
                     text(entry.pw_shell),
                     text(entry.pw_passwd),
                 ]
             };
             Some(Passwd {
+                name: name?,
                 uid: entry.pw_uid,
                 gid: entry.pw_gid,
                 home: OsString::from_vec(home?).into(),
@@ -123,6 +127,7 @@ mod tests {
     fn root_is_there_and_nobody_of_other_names() {
         let root = passwd("root").unwrap();
         assert_eq!((root.uid, root.gid), (0, 0));
+        assert_eq!(root.name, b"root");
         assert!(root.home.is_absolute());
         assert!(groups("root", 0).contains(&0));
         for name in ["", "no such user", "ro\0ot", "root\n", "root:x"] {
