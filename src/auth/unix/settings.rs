@@ -186,13 +186,13 @@ impl UnixSettings {
         let overridden = self.overrides.keys().filter(|&name| name != ANONYMOUS);
         let named = self.allowed_users.iter().chain(&self.rejected_users);
         for name in named.chain(overridden.clone()).chain(anonymous) {
-            if user(name).is_none() {
+            if user(name)?.is_none() {
                 return Err(AuthorizerError::NoSuchUser(name.clone()));
             }
         }
         if self.require_valid_shell {
             for name in self.allowed_users.iter().chain(overridden) {
-                let shell = user(name).map(|user| user.shell);
+                let shell = user(name)?.map(|user| user.shell);
                 if !shell.is_some_and(|shell| verify::has_valid_shell(&shell)) {
                     return Err(settings(&format!(
                         "user {name:?} has no shell of /etc/shells and could not log in; give him \
@@ -201,7 +201,8 @@ impl UnixSettings {
                 }
             }
         }
-        if let Some(user) = self.anonymous_user.as_deref().and_then(user) {
+        let anonymous = self.anonymous_user.as_deref().map(user).transpose()?;
+        if let Some(user) = anonymous.flatten() {
             if user.uid == 0 {
                 return Err(settings("the anonymous user cannot be root"));
             }
@@ -229,8 +230,13 @@ impl UnixSettings {
 }
 
 /// The user of exactly that name: whoever writes it otherwise would name nobody who can log in.
-fn user(name: &str) -> Option<Passwd> {
-    accounts::passwd(name).filter(|user| user.name == name.as_bytes())
+fn user(name: &str) -> Result<Option<Passwd>, AuthorizerError> {
+    let found = accounts::passwd(name).map_err(|error| {
+        settings(&format!(
+            "the system's users cannot be asked for {name:?}: {error}"
+        ))
+    })?;
+    Ok(found.filter(|user| user.name == name.as_bytes()))
 }
 
 fn settings(text: &str) -> AuthorizerError {
