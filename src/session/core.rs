@@ -18,6 +18,7 @@ use super::caught::caught;
 use super::census::Seat;
 use super::control::Control;
 use super::dtp::Dtp;
+use super::elsewhere::closes_elsewhere;
 use super::interpreter::{Effect, Input, Interpreter, Timer};
 use super::job::{Job, JobId, Outcome};
 use super::logging;
@@ -288,9 +289,10 @@ impl Core {
         job: Job,
         note: impl FnOnce(Outcome) -> Note + Send + 'static,
     ) -> bool {
-        let (handle, key) = (cx.handle(), cx.key());
+        let (handle, key, hands) = (cx.handle(), cx.key(), self.service.pool.hands());
         let started = self.on_pool(move || {
             let outcome = caught(|| job.run()).unwrap_or(Outcome::Lost);
+            let outcome = closes_elsewhere(outcome, hands);
             handle.send(key, Box::new(note(outcome)));
         });
         started.is_ok()

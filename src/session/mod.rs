@@ -21,6 +21,7 @@ mod core;
 pub(crate) mod custom;
 mod digesting;
 mod dtp;
+mod elsewhere;
 mod flow;
 pub(crate) mod guard;
 pub(crate) mod handler;

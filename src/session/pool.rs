@@ -29,6 +29,10 @@ const KEEP: Duration = Duration::from_secs(10);
 /// The pool; dropping it lets its threads end when their jobs have.
 pub(crate) struct Pool(Arc<Shared>);
 
+/// The way to the threads of a pool.
+#[derive(Clone)]
+pub(super) struct Hands(Arc<Shared>);
+
 struct Shared {
     max_threads: usize,
     state: Mutex<State>,
@@ -64,14 +68,42 @@ impl Pool {
 
     /// Runs `task` on some thread, in the order in which tasks come.
     ///
+    /// # Errors
+    ///
+    /// As [`Hands::run`].
+    pub(crate) fn run(&self, task: impl FnOnce() + Send + 'static) -> Result<(), Refused> {
+        self.hands().run(task)
+    }
+
+    /// The way to its threads, for those who may outlive it.
+    pub(super) fn hands(&self) -> Hands {
+        Hands(Arc::clone(&self.0))
+    }
+
+    /// Takes no further task, and waits until those it has are done, but not for longer than
+    /// `at_most`: threads end with their process. Gives the number of threads that work on.
+    pub(crate) fn finish(&self, at_most: Duration) -> usize {
+        self.0.close();
+        let (state, _) = self
+            .0
+            .ended
+            .wait_timeout_while(self.0.lock(), at_most, |state| state.threads > 0)
+            .unwrap_or_else(PoisonError::into_inner);
+        state.threads
+    }
+}
+
+impl Hands {
+    /// Runs `task` on some thread, in the order in which tasks come.
+    ///
     /// The queue is as long as there are sessions that wait, for each waits for its own jobs; what
     /// callbacks [offload](crate::Session::offload) from timers comes on top.
     ///
     /// # Errors
     ///
     /// When there is no thread and none can be started, or the pool has
-    /// [finished](Self::finish).
-    pub(crate) fn run(&self, task: impl FnOnce() + Send + 'static) -> Result<(), Refused> {
+    /// [finished](Pool::finish).
+    pub(super) fn run(&self, task: impl FnOnce() + Send + 'static) -> Result<(), Refused> {
         let task: Task = Box::new(task);
         let mut state = self.0.lock();
         if state.closed {
@@ -98,18 +130,6 @@ impl Pool {
             Err(_) => {}
         }
         Ok(())
-    }
-
-    /// Takes no further task, and waits until those it has are done, but not for longer than
-    /// `at_most`: threads end with their process. Gives the number of threads that work on.
-    pub(crate) fn finish(&self, at_most: Duration) -> usize {
-        self.0.close();
-        let (state, _) = self
-            .0
-            .ended
-            .wait_timeout_while(self.0.lock(), at_most, |state| state.threads > 0)
-            .unwrap_or_else(PoisonError::into_inner);
-        state.threads
     }
 }
 
