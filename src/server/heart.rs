@@ -97,7 +97,7 @@ impl Heart {
         crew.end();
         // The last callbacks may have work done, too.
         reactor.close_down();
-        let left = self.service.pool.finish(LAST_WAIT);
+        let left = self.service.finish_work(LAST_WAIT);
         if left > 0 {
             let pid = std::process::id();
             warn!(target: TARGET, "{left} worker thread(s) of pid={pid} left behind with their work");

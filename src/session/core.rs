@@ -22,7 +22,7 @@ use super::elsewhere::closes_elsewhere;
 use super::interpreter::{Effect, Input, Interpreter, Timer};
 use super::job::{Job, JobId, Outcome};
 use super::logging;
-use super::pool::Refused;
+use super::pool::{Pool, Refused};
 use super::question::{Decision, Question, QuestionId};
 use super::slot::{CONTROL, OWN_TIMERS, TAG_DATA, TAG_HANDSHAKE, TAG_IDLE, TAG_REFUSAL};
 use crate::proto::escape::Escaped;
@@ -290,7 +290,11 @@ impl Core {
         note: impl FnOnce(Outcome) -> Note + Send + 'static,
     ) -> bool {
         let (handle, key, hands) = (cx.handle(), cx.key(), self.service.pool.hands());
-        let started = self.on_pool(move || {
+        let pool = match job {
+            Job::Authenticate(..) => &self.service.logins,
+            _ => &self.service.pool,
+        };
+        let started = self.start(pool, move || {
             let outcome = caught(|| job.run()).unwrap_or(Outcome::Lost);
             let outcome = closes_elsewhere(outcome, hands);
             handle.send(key, Box::new(note(outcome)));
@@ -300,7 +304,11 @@ impl Core {
 
     /// Starts a task on a worker thread.
     pub(super) fn on_pool(&self, task: impl FnOnce() + Send + 'static) -> Result<(), Refused> {
-        self.service.pool.run(task).inspect_err(|refused| {
+        self.start(&self.service.pool, task)
+    }
+
+    fn start(&self, pool: &Pool, task: impl FnOnce() + Send + 'static) -> Result<(), Refused> {
+        pool.run(task).inspect_err(|refused| {
             let text = format!("cannot start a worker thread: {}", refused.error);
             self.log(Level::Error, &text);
         })

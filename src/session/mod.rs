@@ -40,6 +40,7 @@ pub(crate) mod transferred;
 pub(crate) mod upload;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use self::census::Census;
 pub(crate) use self::client::Client;
@@ -59,8 +60,21 @@ pub(crate) struct Service {
     pub(crate) commands: Vec<Command>,
     pub(crate) handlers: Factory,
     pub(crate) pool: Pool,
+    /// For checks of passwords alone, lest other work holds up every login.
+    pub(crate) logins: Pool,
     pub(crate) pipes: Pipes,
     pub(crate) census: Arc<Census>,
     /// Each client has a loop of its own, whose memory nobody else uses.
     pub(crate) alone: bool,
+}
+
+impl Service {
+    /// As [`Pool::finish`], for all worker threads.
+    pub(crate) fn finish_work(&self, at_most: Duration) -> usize {
+        let end = Instant::now() + at_most;
+        [&self.pool, &self.logins]
+            .map(|pool| pool.finish(end.saturating_duration_since(Instant::now())))
+            .iter()
+            .sum()
+    }
 }

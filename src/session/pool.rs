@@ -23,6 +23,8 @@ pub(crate) struct Refused {
 /// Threads of a server's pool at most, where nothing else is asked for. They wait for disks more
 /// than they compute.
 const MAX_THREADS: usize = 8;
+/// The same of the pool that checks passwords, where each thread computes and takes memory.
+const MAX_LOGIN_THREADS: usize = 4;
 /// How long a thread waits for its next job before it ends.
 const KEEP: Duration = Duration::from_secs(10);
 
@@ -56,6 +58,11 @@ impl Default for Pool {
 }
 
 impl Pool {
+    /// The pool that checks passwords.
+    pub(crate) fn for_logins() -> Pool {
+        Pool::new(MAX_LOGIN_THREADS)
+    }
+
     /// With so many threads at most, and one at least.
     pub(crate) fn new(max_threads: usize) -> Pool {
         Pool(Arc::new(Shared {
