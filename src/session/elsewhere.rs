@@ -1,4 +1,5 @@
 //! What closes on a worker thread, whoever drops it: files and directories of slow file systems.
+//! (An upload's hidden file has its own [`Drop`] for that.)
 //!
 //! A session drops them at many places, on the loop: an ABOR, a lost connection, an outcome that
 //! nobody waits for any more. Closing a file on a network share may take as long as writing to it.
@@ -7,6 +8,7 @@ use std::io;
 
 use super::job::Outcome;
 use super::pool::Hands;
+use super::upload::Upload;
 use crate::fs::{Directory, File, Metadata};
 
 /// One of them.
@@ -82,6 +84,13 @@ impl Directory for Elsewhere<dyn Directory> {
 pub(super) fn closes_elsewhere(outcome: Outcome, hands: Hands) -> Outcome {
     match outcome {
         Outcome::File(Ok(file)) => Outcome::File(Ok(Box::new(Elsewhere::new(file, hands)))),
+        Outcome::Upload(Ok(Upload { file, mut hidden })) => {
+            if let Some(hidden) = &mut hidden {
+                hidden.ends_on(hands.clone());
+            }
+            let file = Box::new(Elsewhere::new(file, hands));
+            Outcome::Upload(Ok(Upload { file, hidden }))
+        }
         Outcome::Listing(Ok(mut listing)) => {
             listing.replace_directory(|it| Box::new(Elsewhere::new(it, hands)));
             Outcome::Listing(Ok(listing))
@@ -148,7 +157,12 @@ mod tests {
         drop(file);
         // An outcome that nobody waits for.
         drop(Outcome::File(Ok(opened(&pool, told.clone()))));
-        for _ in 0..2 {
+        let upload = Upload {
+            file: Box::new(Told(told.clone(), "dropped")),
+            hidden: None,
+        };
+        drop(closes_elsewhere(Outcome::Upload(Ok(upload)), pool.hands()));
+        for _ in 0..3 {
             let (thread, how) = hear.recv().unwrap();
             assert_ne!(thread, thread::current().id());
             assert_eq!(how, "dropped");
