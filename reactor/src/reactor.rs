@@ -145,6 +145,12 @@ impl Reactor {
         self.len() == 0
     }
 
+    /// Closes all dispatchers, and takes no more: for whoever has something to do between that and
+    /// dropping the reactor, which does the same. What is posted later is dropped.
+    pub fn close_down(&mut self) {
+        self.engine.close_down();
+    }
+
     /// Delivers these signals of the process to a dispatcher's
     /// [`signal`](crate::Dispatcher::signal), in addition to those it watches already.
     ///
@@ -167,7 +173,7 @@ impl Reactor {
 
 impl Drop for Reactor {
     fn drop(&mut self) {
-        self.engine.close_down();
+        self.close_down();
     }
 }
 

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::hash::BuildHasher;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use self::lines::{ANONYMOUS, Line, Secret};
 use super::{Account, AuthFailed, Authorizer, AuthorizerError, Credentials, PasswordHash, User};
@@ -45,6 +45,8 @@ const MAX_FILE: u64 = 64 << 20;
 pub struct FileAuthorizer {
     file: PathBuf,
     users: RwLock<Arc<Users>>,
+    /// Held through a reload: of two at a time the one that read first would else win if it is slow.
+    reloading: Mutex<()>,
     /// Which user's hash an unknown name costs; nobody outside can tell.
     decoys: RandomState,
 }
@@ -87,6 +89,7 @@ impl FileAuthorizer {
         Ok(FileAuthorizer {
             file,
             users,
+            reloading: Mutex::new(()),
             decoys: RandomState::new(),
         })
     }
@@ -149,6 +152,10 @@ impl Authorizer for FileAuthorizer {
     ///
     /// As [`FileAuthorizer::new`]; then the users are what they were.
     fn reload(&self) -> Result<(), AuthorizerError> {
+        let _one_at_a_time = self
+            .reloading
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let fresh = Arc::new(Users::load(&self.file)?);
         let mut users = self.users.write().unwrap_or_else(PoisonError::into_inner);
         *users = fresh;

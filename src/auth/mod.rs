@@ -227,6 +227,7 @@ impl AuthFailed {
         self.is_guess
     }
 }
+
 /// `Authentication failed.`
 impl Default for AuthFailed {
     fn default() -> Self {

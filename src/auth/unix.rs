@@ -5,6 +5,7 @@ mod settings;
 mod verify;
 
 use std::fmt;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,8 +14,9 @@ pub use settings::{UnixOverride, UnixSettings};
 use super::dummy::{ANONYMOUS, same_secret};
 use super::{Account, AuthFailed, Authorizer, AuthorizerError, Credentials, Identity};
 use crate::fs::{FileSystem, LocalFilesystem, UnixFilesystem};
+use crate::proto::escape::Escaped;
 use crate::proto::perm::Perm;
-use crate::sys::accounts::{self, Passwd};
+use crate::sys::accounts::{self, Passwd, Shadow};
 
 /// The users of the system, with their passwords, homes and rights.
 ///
@@ -24,7 +26,8 @@ use crate::sys::accounts::{self, Passwd};
 /// without a password, users without a [valid shell](UnixSettings::require_valid_shell), everybody
 /// but root while `/etc/nologin` or `/run/nologin` is there, and root
 /// himself unless [`allowed_users`](UnixSettings::allowed_users) names him. The client is told
-/// `Authentication failed.` in any case, after the same time; the log says more.
+/// `Authentication failed.` in any case, after the same time; the log says more. A name must be
+/// written as the system writes it, also where its name service takes `BOB` for `bob`.
 ///
 /// Every account has the user's [`Identity`]: his uploads are his, and he reads what he could read
 /// in a shell. He sees his home as `/`, or [the whole tree](UnixSettings::whole_tree).
@@ -71,10 +74,12 @@ impl UnixAuthorizer {
         UnixSettings::default()
     }
 
-    /// The user, if the password is his and nothing keeps him out; else what does, for the log.
-    fn check(&self, name: &str, password: &[u8]) -> Result<Passwd, Option<&'static str>> {
-        let user = accounts::passwd(name);
-        let shadow = user.as_ref().and_then(|_| accounts::shadow(name));
+    /// The user, if the password is his and nothing keeps him out.
+    fn check(&self, name: &str, password: &[u8]) -> Result<Passwd, Refusal> {
+        let (user, shadow, fault) = match find(name) {
+            Ok((user, shadow)) => (user, shadow, None),
+            Err(error) => (None, None, Some(error)),
+        };
         let hash = user
             .as_ref()
             .and_then(|user| verify::hash_of(user, shadow.as_ref()));
@@ -89,24 +94,27 @@ impl UnixAuthorizer {
             Some(other) => same_secret(other.as_bytes(), password),
             None => system_s,
         };
-        let user = user.filter(|_| right).ok_or(None)?;
+        if let Some(error) = fault {
+            return Err(Refusal::NoTelling(error));
+        }
+        let user = user.filter(|_| right).ok_or(Refusal::Wrong)?;
         if !self.settings.admits(name) {
-            return Err(Some("the settings do not let this user in"));
+            return Err(Refusal::KeptOut("the settings do not let this user in"));
         }
         if user.uid == 0 && !self.settings.allowed_users.contains(name) {
-            return Err(Some("root must be named in allowed_users"));
+            return Err(Refusal::KeptOut("root must be named in allowed_users"));
         }
         let age =
             shadow.and_then(|shadow| verify::expired(&shadow, other.is_none(), verify::today()));
         if let Some(why) = age {
-            return Err(Some(why));
+            return Err(Refusal::KeptOut(why));
         }
         if self.settings.require_valid_shell && !verify::has_valid_shell(&user.shell) {
-            return Err(Some("the user has no valid shell"));
+            return Err(Refusal::KeptOut("the user has no valid shell"));
         }
         let closed = ["/etc/nologin", "/run/nologin"];
         if user.uid != 0 && closed.iter().any(|file| Path::new(file).exists()) {
-            return Err(Some("the system lets nobody log in (nologin)"));
+            return Err(Refusal::KeptOut("the system lets nobody log in (nologin)"));
         }
         Ok(user)
     }
@@ -166,6 +174,55 @@ impl UnixAuthorizer {
     }
 }
 
+/// Why somebody is not let in.
+enum Refusal {
+    /// No such user, or not his password.
+    Wrong,
+    /// The password is right, but something else is not.
+    KeptOut(&'static str),
+    /// The system does not say who he is.
+    NoTelling(io::Error),
+}
+
+impl Refusal {
+    /// What the client is told: the same in any case. The log is told the rest.
+    fn told(self, name: &str) -> AuthFailed {
+        let failed = AuthFailed::default();
+        match self {
+            Refusal::Wrong => failed,
+            Refusal::KeptOut(why) => {
+                log::info!("login of system user {name:?} refused: {why}");
+                failed
+            }
+            Refusal::NoTelling(error) => {
+                log::error!("the system's users cannot be asked for {name:?}: {error}");
+                AuthFailed::unavailable(failed.to_string())
+            }
+        }
+    }
+}
+
+/// The user of exactly that name, and his hash where that is kept apart.
+fn find(name: &str) -> io::Result<(Option<Passwd>, Option<Shadow>)> {
+    let user = accounts::passwd(name)?.filter(|user| is_called(user, name));
+    let shadow = match &user {
+        Some(_) => accounts::shadow(name)?,
+        None => None,
+    };
+    Ok((user, shadow))
+}
+
+/// Whether a user that was found by a name has exactly that one. A name service may find `bob` for
+/// `BOB`, whom no rejection, override or limit of `bob` would hold for.
+fn is_called(user: &Passwd, name: &str) -> bool {
+    let called = user.name == name.as_bytes();
+    if !called {
+        let own = Escaped(&user.name);
+        log::info!("login as {name:?} refused: the system calls this user '{own}'");
+    }
+    called
+}
+
 impl Authorizer for UnixAuthorizer {
     fn authenticate(&self, credentials: &Credentials) -> Result<Account, AuthFailed> {
         let name = &*credentials.username;
@@ -176,17 +233,14 @@ impl Authorizer for UnixAuthorizer {
                 .anonymous_user
                 .as_ref()
                 .ok_or_else(not_allowed)?;
-            let user = accounts::passwd(system_name).ok_or_else(not_allowed)?;
+            let user = accounts::passwd(system_name)
+                .map_err(|error| Refusal::NoTelling(error).told(name))?
+                .ok_or_else(not_allowed)?;
             return self.open(name, system_name, &user);
         }
         let user = self
             .check(name, credentials.password.as_bytes())
-            .map_err(|why| {
-                if let Some(why) = why {
-                    log::info!("login of system user {name:?} refused: {why}");
-                }
-                AuthFailed::default()
-            })?;
+            .map_err(|refusal| refusal.told(name))?;
         self.open(name, name, &user)
     }
 
@@ -201,5 +255,36 @@ impl fmt::Debug for UnixAuthorizer {
         f.debug_struct("UnixAuthorizer")
             .field("settings", &self.settings)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_service_that_is_down_is_nobodys_guess() {
+        let down = Refusal::NoTelling(io::ErrorKind::TimedOut.into()).told("bob");
+        assert!(!down.is_guess());
+        // He cannot tell one from the other.
+        let wrong = Refusal::Wrong.told("bob");
+        assert!(wrong.is_guess());
+        assert_eq!(down.to_string(), wrong.to_string());
+    }
+
+    #[test]
+    fn a_user_logs_in_by_the_name_that_the_system_has() {
+        let bob = Passwd {
+            name: b"bob".to_vec(),
+            uid: 1000,
+            gid: 1000,
+            home: "/home/bob".into(),
+            shell: Vec::new(),
+            hash: Vec::new(),
+        };
+        assert!(is_called(&bob, "bob"));
+        for other in ["BOB", "Bob", "bob@example.org", "bob ", ""] {
+            assert!(!is_called(&bob, other), "{other:?}");
+        }
     }
 }

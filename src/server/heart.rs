@@ -5,15 +5,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ftpdlib_reactor::{Key, Reactor};
-use log::info;
+use log::{info, warn};
 
 use super::control::{Arrival, Event, Inbox, Order, StopAccepting};
 use super::life::Life;
-use super::notify::Notifier;
+use super::notify::{Notifier, Reloading};
 use crate::error::Error;
 use crate::session::logging::TARGET;
 use crate::session::{Config, Note, Service};
 use crate::tls::Tls;
+
+/// How long the end of a server, or of a worker process, waits for work on worker threads.
+const LAST_WAIT: Duration = Duration::from_secs(5);
 
 /// Those who serve the clients, in one model or another.
 pub(super) trait Crew {
@@ -92,6 +95,13 @@ impl Heart {
         }
         crew.carry_out(Order::Stop, reactor);
         crew.end();
+        // The last callbacks may have work done, too.
+        reactor.close_down();
+        let left = self.service.finish_work(LAST_WAIT);
+        if left > 0 {
+            let pid = std::process::id();
+            warn!(target: TARGET, "{left} worker thread(s) of pid={pid} left behind with their work");
+        }
         result
     }
 
@@ -145,9 +155,8 @@ impl Heart {
                 }
             }
             Order::Reload => {
-                self.notifier.reloading();
-                self.reload(crew.forks());
-                self.notifier.ready();
+                let reloading = self.notifier.reloading();
+                self.reload(reloading, crew.forks());
             }
             Order::Status => {}
         }
@@ -155,8 +164,9 @@ impl Heart {
         Ok(())
     }
 
-    /// Reads certificates and users again; sessions that run keep theirs.
-    fn reload(&self, forks: bool) {
+    /// Reads certificates and users again; sessions that run keep theirs. `reloading` goes when that
+    /// is done.
+    fn reload(&self, reloading: Reloading, forks: bool) {
         let config = Arc::clone(&self.service.config);
         match config.tls.as_ref().map(Tls::reload) {
             Some(Ok(())) => info!(target: TARGET, "TLS certificates reloaded"),
@@ -174,8 +184,12 @@ impl Heart {
         } else {
             // On a thread: it may look at homes on network shares.
             let speaks = self.speaks;
-            let started = self.service.pool.run(move || reload_users(&config, speaks));
-            if let Err(error) = started {
+            let started = self.service.pool.run(move || {
+                reload_users(&config, speaks);
+                drop(reloading);
+            });
+            if let Err(refused) = started {
+                let error = refused.error;
                 log::error!(target: TARGET, "users kept as they were: no thread: {error}");
             }
         }

@@ -122,7 +122,8 @@ impl FtpServer {
     ///
     /// On UNIX, SIGTERM and SIGINT end it ([`Builder::handle_signals`] turns that off): it stops
     /// accepting, lets transfers finish within the [grace](Builder::grace), and returns. A second
-    /// signal ends it at once. SIGUSR1 logs a line on each session. SIGHUP reads again what can be: the
+    /// signal ends it at once. Work on worker threads ([`Session::offload`](crate::Session::offload)) is
+    /// waited for, but no longer than 5 seconds. SIGUSR1 logs a line on each session. SIGHUP reads again what can be: the
     /// certificates of [TLS](Builder::tls), and the users of an authorizer that
     /// [is reloadable](crate::Authorizer::is_reloadable). All of it holds in every
     /// [worker model](Workers), for all workers.
@@ -349,7 +350,7 @@ impl ServerHandle {
     }
 
     /// Stops it and closes all its clients; returns when both are done. A callback that blocks on a
-    /// thread of its own is waited for, but no longer than 5 seconds.
+    /// thread of its own is waited for, but no longer than 5 seconds; so is work on worker threads.
     pub fn close_all(self) {}
 
     fn wait(&mut self) {

@@ -5,6 +5,7 @@
 use std::os::linux::net::SocketAddrExt;
 #[cfg(unix)]
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 #[cfg(unix)]
 use std::time::Duration;
 
@@ -12,11 +13,17 @@ use std::time::Duration;
 use crate::session::logging::TARGET;
 
 /// The way to the service manager, if there is one to be told.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Notifier {
     #[cfg(unix)]
     to: Option<SocketAddr>,
+    /// How many reloads are under way.
+    reloads: Arc<Mutex<usize>>,
 }
+
+/// A reload that is under way. The manager hears that the server is ready when the last one of them
+/// is dropped, on whatever thread.
+pub(super) struct Reloading(Notifier);
 
 impl Notifier {
     /// The one that the environment names.
@@ -24,6 +31,7 @@ impl Notifier {
         Notifier {
             #[cfg(unix)]
             to: std::env::var_os("NOTIFY_SOCKET").and_then(address),
+            reloads: Arc::default(),
         }
     }
 
@@ -31,12 +39,20 @@ impl Notifier {
         self.send("READY=1");
     }
 
-    pub(super) fn reloading(&self) {
+    pub(super) fn reloading(&self) -> Reloading {
+        // Locked until it is sent: what is said of one reload must not overtake another's.
+        let mut reloads = self.reloads();
+        *reloads += 1;
         #[cfg(unix)]
         if self.to.is_some() {
             let now = crate::sys::clock::monotonic_micros();
             self.send(&format!("RELOADING=1\nMONOTONIC_USEC={now}"));
         }
+        Reloading(self.clone())
+    }
+
+    fn reloads(&self) -> MutexGuard<'_, usize> {
+        self.reloads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn stopping(&self) {
@@ -58,6 +74,16 @@ impl Notifier {
 
     #[cfg(not(unix))]
     fn send(&self, _: &str) {}
+}
+
+impl Drop for Reloading {
+    fn drop(&mut self) {
+        let mut reloads = self.0.reloads();
+        *reloads -= 1;
+        if *reloads == 0 {
+            self.0.ready();
+        }
+    }
 }
 
 /// A path, or behind an `@` an abstract name.

@@ -52,8 +52,8 @@ impl Capability {
     }
 }
 
-/// Gives up, for good, all that root may do but `kept`, and root's supplementary groups. For a server that runs as root, when it
-/// listens and before it serves:
+/// Gives up, for good, all that root may do but `kept`, and root's supplementary groups. For a
+/// server that runs as root, when it listens and before it serves:
 ///
 /// ```no_run
 /// use ftpdlib::{Capability, FtpServer, UnixAuthorizer, drop_privileges};

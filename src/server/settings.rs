@@ -68,6 +68,7 @@ impl Settings {
             commands: self.commands,
             handlers: self.handlers,
             pool: Pool::default(),
+            logins: Pool::for_logins(),
             pipes: Pipes::default(),
             census,
             alone: matches!(self.workers, Workers::MultiThread | Workers::MultiProcess),

@@ -6,7 +6,6 @@ use std::any::Any;
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,12 +14,15 @@ use log::Level;
 
 use super::Service;
 use super::cancel::Canceller;
+use super::caught::caught;
 use super::census::Seat;
 use super::control::Control;
 use super::dtp::Dtp;
+use super::elsewhere::closes_elsewhere;
 use super::interpreter::{Effect, Input, Interpreter, Timer};
 use super::job::{Job, JobId, Outcome};
 use super::logging;
+use super::pool::{Pool, Refused};
 use super::question::{Decision, Question, QuestionId};
 use super::slot::{CONTROL, OWN_TIMERS, TAG_DATA, TAG_HANDSHAKE, TAG_IDLE, TAG_REFUSAL};
 use crate::proto::escape::Escaped;
@@ -289,18 +291,27 @@ impl Core {
         job: Job,
         note: impl FnOnce(Outcome) -> Note + Send + 'static,
     ) -> bool {
-        let (handle, key) = (cx.handle(), cx.key());
-        let started = self.on_pool(move || {
-            let outcome = catch_unwind(AssertUnwindSafe(|| job.run())).unwrap_or(Outcome::Lost);
+        let (handle, key, hands) = (cx.handle(), cx.key(), self.service.pool.hands());
+        let pool = match job {
+            Job::Authenticate(..) => &self.service.logins,
+            _ => &self.service.pool,
+        };
+        let started = self.start(pool, move || {
+            let outcome = caught(|| job.run()).unwrap_or(Outcome::Lost);
+            let outcome = closes_elsewhere(outcome, hands);
             handle.send(key, Box::new(note(outcome)));
         });
         started.is_ok()
     }
 
     /// Starts a task on a worker thread.
-    pub(super) fn on_pool(&self, task: impl FnOnce() + Send + 'static) -> io::Result<()> {
-        self.service.pool.run(task).inspect_err(|error| {
-            let text = format!("cannot start a worker thread: {error}");
+    pub(super) fn on_pool(&self, task: impl FnOnce() + Send + 'static) -> Result<(), Refused> {
+        self.start(&self.service.pool, task)
+    }
+
+    fn start(&self, pool: &Pool, task: impl FnOnce() + Send + 'static) -> Result<(), Refused> {
+        pool.run(task).inspect_err(|refused| {
+            let text = format!("cannot start a worker thread: {}", refused.error);
             self.log(Level::Error, &text);
         })
     }

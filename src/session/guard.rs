@@ -9,9 +9,8 @@ use std::time::{Duration, Instant};
 
 use log::Level;
 
-use super::job::Outcome;
 use super::logging;
-use crate::auth::{Authorizer, Credentials};
+use crate::auth::{Account, AuthFailed, Authorizer, Credentials};
 use crate::proto::attempts::{Attempts, Policy};
 use crate::proto::escape::Escaped;
 use crate::sys::shared::Shared;
@@ -27,6 +26,14 @@ pub(crate) struct Guard {
     hasher: RandomState,
     /// Nothing is counted without.
     memory: Option<Shared>,
+}
+
+/// What a check came to.
+pub(super) enum Checked {
+    /// No password is looked at that comes from there.
+    Banned,
+    /// The authorizer's answer, and for how long it is to wait.
+    Answered(Result<Account, AuthFailed>, Duration),
 }
 
 impl Default for Guard {
@@ -78,10 +85,10 @@ impl Guard {
         &self,
         authorizer: &dyn Authorizer,
         credentials: &Credentials,
-    ) -> Outcome {
+    ) -> Checked {
         let (user, peer) = (credentials.username.as_str(), credentials.peer);
         if self.is_banned(peer.ip()) {
-            return Outcome::Banned;
+            return Checked::Banned;
         }
         // What other checks find out meanwhile is for the next one.
         let hold = self.ask(|attempts, now| attempts.hold(user, peer.ip(), now));
@@ -93,10 +100,7 @@ impl Guard {
             Err(refusal) if refusal.is_guess() => self.failed(user, peer),
             Err(_) => {}
         }
-        match hold {
-            Some(hold) if !hold.is_zero() => Outcome::Held(Box::new(Outcome::Login(result)), hold),
-            _ => Outcome::Login(result),
-        }
+        Checked::Answered(result, hold.unwrap_or_default())
     }
 
     fn failed(&self, user: &str, peer: SocketAddr) {

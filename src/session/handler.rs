@@ -2,13 +2,13 @@
 
 use std::any::{Any, TypeId};
 use std::net::SocketAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use ftpdlib_reactor::{Context, TimerId};
 use log::Level;
 
+use super::caught::caught;
 use super::core::{Core, Note};
 use super::interpreter::not_logged_in;
 use super::logging;
@@ -72,7 +72,8 @@ pub trait Handler: Any {
     fn on_connect(&mut self, session: &mut Session<'_>) {}
 
     /// The connection is closed, by whomever. The last callback. Work that is
-    /// [offloaded](Session::offload) here is done, but what should follow it is not.
+    /// [offloaded](Session::offload) here is done, but what should follow it is not. The end of the
+    /// process waits for it, up to 5 seconds.
     fn on_disconnect(&mut self, session: &mut Session<'_>) {}
 
     /// A command is about to run. [`Verdict::Refuse`] answers it without running it.
@@ -298,7 +299,9 @@ impl Session<'_> {
     /// Work that panics is told as [`OffloadError::Panicked`], and so is a system without threads.
     /// When the session ends before the work does (the server stops, or a callback closes it), the
     /// work runs to its end all the same, its result is dropped, and `then` is dropped without being
-    /// called: what has to be done in any case belongs into the work.
+    /// called: what has to be done in any case belongs into the work. A server that ends, and a
+    /// worker process whose client has gone, wait up to 5 seconds for work that is not done; what
+    /// takes longer goes on while the process lives.
     ///
     /// The pool has eight threads for all clients, and jobs wait for a free one. It is for work of
     /// seconds; what takes minutes should have a thread of its own (`del_channel`).
@@ -334,14 +337,16 @@ impl Session<'_> {
             Box::new(Note::Worked(question, number, Box::new(result)))
         };
         let started = self.core.on_pool(move || {
-            let result = catch_unwind(AssertUnwindSafe(work))
-                .map_err(|payload| OffloadError::panicked(&*payload));
+            let result = caught(work).map_err(OffloadError::Panicked);
             reactor.send(key, note(result));
             // After the result, so that the session wakes knowing it.
             drop(asleep);
         });
-        if let Err(error) = started {
-            self.cx.send(key, note(Err(OffloadError::Thread(error))));
+        if let Err(refused) = started {
+            self.cx
+                .send(key, note(Err(OffloadError::Thread(refused.error))));
+            // After the verdict as well: the guard is in it, and maybe others of the user's.
+            drop(refused.task);
         }
     }
 

@@ -13,6 +13,7 @@ use super::cancel::Cancel;
 use super::config::Config;
 use super::custom::{Pooled, Work};
 use super::digesting::{Digested, Digesting};
+use super::guard::Checked;
 use super::listing::{Format, Listing};
 use super::quota::{Amount, measure};
 use super::random;
@@ -195,7 +196,14 @@ impl Job {
     pub(crate) fn run(self) -> Outcome {
         match self {
             Job::Authenticate(config, credentials) => {
-                config.guard.authenticate(&*config.authorizer, &credentials)
+                let guard = &config.guard;
+                match guard.authenticate(&*config.authorizer, &credentials) {
+                    Checked::Banned => Outcome::Banned,
+                    Checked::Answered(result, hold) if hold.is_zero() => Outcome::Login(result),
+                    Checked::Answered(result, hold) => {
+                        Outcome::Held(Box::new(Outcome::Login(result)), hold)
+                    }
+                }
             }
             Job::Measure(fs, cancel) => {
                 let measured = together(&*fs, || measure(&*fs, &cancel));

@@ -69,6 +69,18 @@ enum Entries {
 }
 
 impl Listing {
+    /// Puts another in the place of the directory, if there is one.
+    pub(super) fn replace_directory(
+        &mut self,
+        by: impl FnOnce(Box<dyn Directory>) -> Box<dyn Directory>,
+    ) {
+        let nothing = Entries::One(Metadata::directory(0), None);
+        self.entries = match std::mem::replace(&mut self.entries, nothing) {
+            Entries::Directory(directory) => Entries::Directory(by(directory)),
+            other => other,
+        };
+    }
+
     /// Opens `path`. LIST and NLST of a file list that file; MLSD asks for a directory.
     pub(crate) fn open(
         fs: Arc<dyn FileSystem>,

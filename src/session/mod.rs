@@ -10,6 +10,7 @@
 //! carry out. A session knows no other client.
 
 mod cancel;
+mod caught;
 #[cfg_attr(not(unix), allow(dead_code, reason = "what worker processes need"))]
 pub(crate) mod census;
 mod channel;
@@ -20,6 +21,7 @@ mod core;
 pub(crate) mod custom;
 mod digesting;
 mod dtp;
+mod elsewhere;
 mod flow;
 pub(crate) mod guard;
 pub(crate) mod handler;
@@ -39,6 +41,7 @@ pub(crate) mod transferred;
 pub(crate) mod upload;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use self::census::Census;
 pub(crate) use self::client::Client;
@@ -58,8 +61,21 @@ pub(crate) struct Service {
     pub(crate) commands: Vec<Command>,
     pub(crate) handlers: Factory,
     pub(crate) pool: Pool,
+    /// For checks of passwords alone, lest other work holds up every login.
+    pub(crate) logins: Pool,
     pub(crate) pipes: Pipes,
     pub(crate) census: Arc<Census>,
     /// Each client has a loop of its own, whose memory nobody else uses.
     pub(crate) alone: bool,
+}
+
+impl Service {
+    /// As [`Pool::finish`], for all worker threads.
+    pub(crate) fn finish_work(&self, at_most: Duration) -> usize {
+        let end = Instant::now() + at_most;
+        [&self.pool, &self.logins]
+            .map(|pool| pool.finish(end.saturating_duration_since(Instant::now())))
+            .iter()
+            .sum()
+    }
 }

@@ -5,26 +5,42 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-type Task = Box<dyn FnOnce() + Send>;
+use super::caught::caught;
+
+pub(super) type Task = Box<dyn FnOnce() + Send>;
+
+/// A task that runs on no thread, given back: what it holds may tell others of its end when it is
+/// dropped, or be any code of a library user's.
+pub(crate) struct Refused {
+    pub(crate) error: io::Error,
+    pub(super) task: Task,
+}
 
 /// Threads of a server's pool at most, where nothing else is asked for. They wait for disks more
 /// than they compute.
 const MAX_THREADS: usize = 8;
+/// The same of the pool that checks passwords, where each thread computes and takes memory.
+const MAX_LOGIN_THREADS: usize = 4;
 /// How long a thread waits for its next job before it ends.
 const KEEP: Duration = Duration::from_secs(10);
 
 /// The pool; dropping it lets its threads end when their jobs have.
 pub(crate) struct Pool(Arc<Shared>);
 
+/// The way to the threads of a pool.
+#[derive(Clone)]
+pub(super) struct Hands(Arc<Shared>);
+
 struct Shared {
     max_threads: usize,
     state: Mutex<State>,
     wake: Condvar,
+    /// A thread has ended.
+    ended: Condvar,
 }
 
 #[derive(Default)]
@@ -42,15 +58,49 @@ impl Default for Pool {
 }
 
 impl Pool {
+    /// The pool that checks passwords.
+    pub(crate) fn for_logins() -> Pool {
+        Pool::new(MAX_LOGIN_THREADS)
+    }
+
     /// With so many threads at most, and one at least.
     pub(crate) fn new(max_threads: usize) -> Pool {
         Pool(Arc::new(Shared {
             max_threads: max_threads.max(1),
             state: Mutex::default(),
             wake: Condvar::new(),
+            ended: Condvar::new(),
         }))
     }
 
+    /// Runs `task` on some thread, in the order in which tasks come.
+    ///
+    /// # Errors
+    ///
+    /// As [`Hands::run`].
+    pub(crate) fn run(&self, task: impl FnOnce() + Send + 'static) -> Result<(), Refused> {
+        self.hands().run(task)
+    }
+
+    /// The way to its threads, for those who may outlive it.
+    pub(super) fn hands(&self) -> Hands {
+        Hands(Arc::clone(&self.0))
+    }
+
+    /// Takes no further task, and waits until those it has are done, but not for longer than
+    /// `at_most`: threads end with their process. Gives the number of threads that work on.
+    pub(crate) fn finish(&self, at_most: Duration) -> usize {
+        self.0.close();
+        let (state, _) = self
+            .0
+            .ended
+            .wait_timeout_while(self.0.lock(), at_most, |state| state.threads > 0)
+            .unwrap_or_else(PoisonError::into_inner);
+        state.threads
+    }
+}
+
+impl Hands {
     /// Runs `task` on some thread, in the order in which tasks come.
     ///
     /// The queue is as long as there are sessions that wait, for each waits for its own jobs; what
@@ -58,10 +108,16 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// When there is no thread and none can be started; the task is dropped.
-    pub(crate) fn run(&self, task: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    /// When there is no thread and none can be started, or the pool has
+    /// [finished](Pool::finish).
+    pub(super) fn run(&self, task: impl FnOnce() + Send + 'static) -> Result<(), Refused> {
+        let task: Task = Box::new(task);
         let mut state = self.0.lock();
-        state.tasks.push_back(Box::new(task));
+        if state.closed {
+            let error = io::Error::other("the server has ended");
+            return Err(Refused { error, task });
+        }
+        state.tasks.push_back(task);
         if state.idle >= state.tasks.len() || state.threads == self.0.max_threads {
             self.0.wake.notify_one();
             return Ok(());
@@ -73,8 +129,9 @@ impl Pool {
         match started {
             Ok(_) => state.threads += 1,
             Err(error) if state.threads == 0 => {
-                state.tasks.pop_back();
-                return Err(error);
+                if let Some(task) = state.tasks.pop_back() {
+                    return Err(Refused { error, task });
+                }
             }
             // Those that run will come to it.
             Err(_) => {}
@@ -85,12 +142,16 @@ impl Pool {
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        self.0.lock().closed = true;
-        self.0.wake.notify_all();
+        self.0.close();
     }
 }
 
 impl Shared {
+    fn close(&self) {
+        self.lock().closed = true;
+        self.wake.notify_all();
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -102,7 +163,7 @@ fn work(shared: &Shared) {
         if let Some(task) = state.tasks.pop_front() {
             drop(state);
             // Tasks catch their own panics; this keeps the count of threads true in any case.
-            let _ = catch_unwind(AssertUnwindSafe(task));
+            let _ = caught(task);
             state = shared.lock();
             continue;
         }
@@ -121,6 +182,8 @@ fn work(shared: &Shared) {
         }
     }
     state.threads -= 1;
+    drop(state);
+    shared.ended.notify_all();
 }
 
 #[cfg(test)]
@@ -128,6 +191,33 @@ mod tests {
     use std::sync::mpsc;
 
     use super::*;
+
+    #[track_caller]
+    fn run(pool: &Pool, task: impl FnOnce() + Send + 'static) {
+        if let Err(refused) = pool.run(task) {
+            panic!("{}", refused.error);
+        }
+    }
+
+    #[test]
+    fn a_refused_task_is_given_back_and_ends_when_the_caller_likes() {
+        /// Needs the pool's lock as it goes.
+        struct Last(Arc<Pool>, mpsc::Sender<bool>);
+        impl Drop for Last {
+            fn drop(&mut self) {
+                let free = self.0.0.state.try_lock().is_ok();
+                self.1.send(free).unwrap();
+            }
+        }
+        let pool = Arc::new(Pool::default());
+        pool.finish(Duration::ZERO);
+        let (dropped, told) = mpsc::channel();
+        let last = Last(Arc::clone(&pool), dropped);
+        let refused = pool.run(move || drop(last)).err().unwrap();
+        assert!(told.try_recv().is_err());
+        drop(refused.task);
+        assert!(told.recv().unwrap());
+    }
 
     #[test]
     fn starts_threads_as_needed_and_no_more() {
@@ -144,11 +234,10 @@ mod tests {
         let gate = Arc::new(Mutex::new(gate));
         for number in 0..20 {
             let (done, gate) = (done.clone(), Arc::clone(&gate));
-            pool.run(move || {
+            run(&pool, move || {
                 let _ = gate.lock().unwrap().recv();
                 done.send(number).unwrap();
-            })
-            .unwrap();
+            });
         }
         assert_eq!(pool.0.lock().threads, max);
         drop(release);
@@ -158,13 +247,27 @@ mod tests {
     }
 
     #[test]
+    fn a_pool_that_finishes_does_what_it_has_and_takes_no_more() {
+        let pool = Pool::new(1);
+        let (release, gate) = mpsc::channel::<()>();
+        let (done, results) = mpsc::channel();
+        run(&pool, move || assert!(gate.recv().is_err()));
+        run(&pool, move || done.send(()).unwrap());
+        assert_eq!(pool.finish(Duration::ZERO), 1);
+        assert!(pool.run(|| panic!("a task that is too late")).is_err());
+        drop(release);
+        assert_eq!(pool.finish(Duration::from_secs(60)), 0);
+        results.try_recv().unwrap();
+    }
+
+    #[test]
     fn a_panicking_task_costs_no_thread() {
         let pool = Pool::default();
         let (done, results) = mpsc::channel();
         for _ in 0..MAX_THREADS * 2 {
-            pool.run(|| panic!("a task's panic, on purpose")).unwrap();
+            run(&pool, || panic!("a task's panic, on purpose"));
         }
-        pool.run(move || done.send(()).unwrap()).unwrap();
+        run(&pool, move || done.send(()).unwrap());
         results.recv_timeout(Duration::from_secs(10)).unwrap();
     }
 }

@@ -235,15 +235,6 @@ pub enum OffloadError {
     Thread(io::Error),
 }
 
-impl OffloadError {
-    /// From what a panic carries.
-    pub(super) fn panicked(payload: &(dyn Any + Send)) -> OffloadError {
-        let text = payload.downcast_ref::<&'static str>().copied();
-        let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-        OffloadError::Panicked(text.unwrap_or_default().to_owned())
-    }
-}
-
 impl fmt::Display for OffloadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use super::job::OpenError;
 use super::logging::TARGET;
+use super::pool::Hands;
 use super::random;
 use crate::fs::{File, FileSystem, OpenMode, describe, together};
 use crate::proto::path::VirtualPath;
@@ -58,6 +59,8 @@ pub(crate) struct Hidden {
     new: bool,
     keep: bool,
     settled: bool,
+    /// Who gives it up where that may take long.
+    hands: Option<Hands>,
 }
 
 /// What becomes of a hidden file.
@@ -245,6 +248,7 @@ impl Target {
             // Nobody can ask for that name again.
             keep: self.uploads.keep_partial && !unique,
             settled: false,
+            hands: None,
         }
     }
 
@@ -272,6 +276,11 @@ impl Hidden {
 
     pub(crate) fn filesystem(&self) -> &Arc<dyn FileSystem> {
         &self.fs
+    }
+
+    /// It is of a slow file system: if it is dropped, a worker thread is to give it up.
+    pub(super) fn ends_on(&mut self, hands: Hands) {
+        self.hands = Some(hands);
     }
 
     /// It was never made.
@@ -335,6 +344,20 @@ impl Drop for Hidden {
             return;
         }
         let fs = Arc::clone(&self.fs);
+        if let Some(hands) = self.hands.take() {
+            let same = Hidden {
+                fs,
+                path: self.path.clone(),
+                target: self.target.clone(),
+                new: self.new,
+                keep: self.keep,
+                settled: false,
+                hands: None,
+            };
+            // Without a thread it is given up here.
+            let _ = hands.run(move || drop(same));
+            return;
+        }
         if let Some(Err(error)) = together(&*fs, || self.meet(Fate::CutOff)) {
             self.lament(&error);
         }

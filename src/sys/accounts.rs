@@ -2,6 +2,7 @@
 //! `getspnam_r(3)`.
 
 use std::ffi::{CString, OsString};
+use std::io;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
@@ -9,6 +10,8 @@ use super::database::{look_up, text};
 
 /// A user as `passwd(5)` has him.
 pub(crate) struct Passwd {
+    /// As the system has it: who asked for him may have written it otherwise.
+    pub(crate) name: Vec<u8>,
     pub(crate) uid: u32,
     pub(crate) gid: u32,
     pub(crate) home: PathBuf,
@@ -29,9 +32,15 @@ pub(crate) struct Shadow {
     pub(crate) expires: i64,
 }
 
-/// The user of that name; `None` if there is none, or no telling.
-pub(crate) fn passwd(name: &str) -> Option<Passwd> {
-    let name = CString::new(name).ok()?;
+/// The user of that name; `None` if there is none.
+///
+/// # Errors
+///
+/// When there is no telling.
+pub(crate) fn passwd(name: &str) -> io::Result<Option<Passwd>> {
+    let Ok(name) = CString::new(name) else {
+        return Ok(None);
+    };
     look_up(
         // SAFETY: `look_up` passes pointers that are valid for the call, and the buffer's size.
         |entry, buffer, size, found| unsafe {
@@ -39,14 +48,16 @@ pub(crate) fn passwd(name: &str) -> Option<Passwd> {
         },
         |entry: &libc::passwd| {
             // SAFETY: of an entry that was found its texts are there, or null.
-            let [home, shell, hash] = unsafe {
+            let [name, home, shell, hash] = unsafe {
                 [
+                    text(entry.pw_name),
                     text(entry.pw_dir),
                     text(entry.pw_shell),
                     text(entry.pw_passwd),
                 ]
             };
             Some(Passwd {
+                name: name?,
                 uid: entry.pw_uid,
                 gid: entry.pw_gid,
                 home: OsString::from_vec(home?).into(),
@@ -58,9 +69,15 @@ pub(crate) fn passwd(name: &str) -> Option<Passwd> {
 }
 
 /// What the user's hash and its age are where they are kept apart; `None` if they are not.
+///
+/// # Errors
+///
+/// When there is no telling.
 #[cfg(all(target_os = "linux", not(target_env = "ohos")))]
-pub(crate) fn shadow(name: &str) -> Option<Shadow> {
-    let name = CString::new(name).ok()?;
+pub(crate) fn shadow(name: &str) -> io::Result<Option<Shadow>> {
+    let Ok(name) = CString::new(name) else {
+        return Ok(None);
+    };
     look_up(
         // SAFETY: `look_up` passes pointers that are valid for the call, and the buffer's size.
         |entry, buffer, size, found| unsafe {
@@ -83,8 +100,8 @@ pub(crate) fn shadow(name: &str) -> Option<Shadow> {
 
 /// This system gives root the hashes with the users, and keeps no age that could be asked for.
 #[cfg(not(all(target_os = "linux", not(target_env = "ohos"))))]
-pub(crate) fn shadow(_name: &str) -> Option<Shadow> {
-    None
+pub(crate) fn shadow(_name: &str) -> io::Result<Option<Shadow>> {
+    Ok(None)
 }
 
 /// More groups than this are cut off; no system lets a process have more.
@@ -121,13 +138,15 @@ mod tests {
 
     #[test]
     fn root_is_there_and_nobody_of_other_names() {
-        let root = passwd("root").unwrap();
+        let root = passwd("root").unwrap().unwrap();
         assert_eq!((root.uid, root.gid), (0, 0));
+        assert_eq!(root.name, b"root");
         assert!(root.home.is_absolute());
         assert!(groups("root", 0).contains(&0));
         for name in ["", "no such user", "ro\0ot", "root\n", "root:x"] {
-            assert!(passwd(name).is_none(), "{name:?}");
-            assert!(shadow(name).is_none(), "{name:?}");
+            assert!(passwd(name).unwrap().is_none(), "{name:?}");
+            // Who is not root may be told nothing at all.
+            assert!(shadow(name).ok().flatten().is_none(), "{name:?}");
         }
         assert_eq!(groups("no such user", 77), [77]);
         assert_eq!(groups("ro\0ot", 77), [77]);

@@ -3,17 +3,21 @@
 
 use std::ffi::{CStr, c_char, c_int};
 use std::mem::MaybeUninit;
-use std::ptr;
+use std::{io, ptr};
 
 /// Where an entry's texts do not fit into this (a group of very many members), there is none.
 pub(super) const LARGEST_BUFFER: usize = 1024 * 1024;
 
 /// Makes the call, again with a larger buffer while the last was too small, and reads what was
-/// found; `None` if there is no such entry, or no telling.
+/// found; `None` if there is no such entry.
+///
+/// # Errors
+///
+/// When there is no telling, such as from a directory service that does not answer.
 pub(super) fn look_up<T, R>(
     call: impl Fn(*mut T, *mut c_char, usize, *mut *mut T) -> c_int,
     read: impl FnOnce(&T) -> Option<R>,
-) -> Option<R> {
+) -> io::Result<Option<R>> {
     let mut buffer: Vec<c_char> = vec![0; 1024];
     loop {
         let mut entry = MaybeUninit::<T>::uninit();
@@ -24,15 +28,19 @@ pub(super) fn look_up<T, R>(
             buffer.len(),
             &mut found,
         ) {
-            0 if found.is_null() => return None,
+            0 if found.is_null() => return Ok(None),
             // SAFETY: success with `found` set means that `entry` has been filled in.
-            0 => return read(unsafe { entry.assume_init_ref() }),
+            0 => return Ok(read(unsafe { entry.assume_init_ref() })),
             libc::EINTR => {}
             libc::ERANGE if buffer.len() < LARGEST_BUFFER => {
                 let size = buffer.len() * 4;
                 buffer.resize(size, 0);
             }
-            _ => return None,
+            // How some systems say that there is none; `getpwnam_r(3)` has the list.
+            libc::ERANGE | libc::ENOENT | libc::ESRCH | libc::EBADF | libc::EPERM => {
+                return Ok(None);
+            }
+            error => return Err(io::Error::from_raw_os_error(error)),
         }
     }
 }
@@ -77,7 +85,7 @@ mod tests {
             // SAFETY: it points to the buffer above, which ends in zeroes.
             |&name| unsafe { text(name) },
         );
-        (name, calls.get())
+        (name.unwrap(), calls.get())
     }
 
     #[test]
@@ -89,8 +97,22 @@ mod tests {
     }
 
     #[test]
-    fn other_errors_are_no_entry() {
+    fn no_entry_is_no_error_and_no_telling_is_one() {
         let read = |_: &libc::passwd| Some(());
-        assert_eq!(look_up(|_, _, _, _| libc::EIO, read), None);
+        for none in [0, libc::ENOENT, libc::ESRCH] {
+            let found = look_up(
+                |_, _, _, found| {
+                    // SAFETY: `look_up`'s pointers are valid.
+                    unsafe { found.write(ptr::null_mut()) };
+                    none
+                },
+                read,
+            );
+            assert_eq!(found.unwrap(), None);
+        }
+        for fault in [libc::EIO, libc::EAGAIN, libc::EMFILE, libc::ETIMEDOUT] {
+            let error = look_up(|_, _, _, _| fault, read).unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(fault));
+        }
     }
 }

@@ -30,7 +30,8 @@ mod unix {
             // SAFETY: of an entry that was found its texts are there, or null.
             |entry: &libc::passwd| unsafe { text(entry.pw_name) },
         );
-        name.map(|name| String::from_utf8_lossy(&name).into_owned())
+        let name = name.ok().flatten()?;
+        Some(String::from_utf8_lossy(&name).into_owned())
     }
 
     /// The name of a group id; `None` if there is no such group, or no telling.
@@ -43,7 +44,8 @@ mod unix {
             // SAFETY: as above.
             |entry: &libc::group| unsafe { text(entry.gr_name) },
         );
-        name.map(|name| String::from_utf8_lossy(&name).into_owned())
+        let name = name.ok().flatten()?;
+        Some(String::from_utf8_lossy(&name).into_owned())
     }
 
     #[cfg(test)]

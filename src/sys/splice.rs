@@ -141,11 +141,11 @@ mod unix {
 }
 
 /// Whether an error says that these two cannot be joined so: copy instead. A file that was opened
-/// to append to says so.
+/// to append to says so, and so does a sandbox that knows no such call.
 pub(crate) fn is_refusal(error: &io::Error) -> bool {
     matches!(
         error.kind(),
-        io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
+        io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied
     )
 }
 

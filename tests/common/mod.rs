@@ -8,7 +8,7 @@
 
 pub(crate) mod client;
 pub(crate) mod made_up;
-mod process;
+pub(crate) mod process;
 pub(crate) mod program;
 pub(crate) mod record;
 #[cfg(target_os = "linux")]

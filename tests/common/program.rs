@@ -47,7 +47,8 @@ impl Program {
         Program::spawn(command.args(args))
     }
 
-    fn spawn(command: &mut Command) -> Program {
+    /// Runs the program with a free port, as `command` has it.
+    pub(crate) fn spawn(command: &mut Command) -> Program {
         let mut child = command
             .args(["-p", "0"])
             .env_remove("RUST_LOG")

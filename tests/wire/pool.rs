@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ftpdlib::{
-    Arg, Command, CommandLine, Handler, OffloadError, Perm, Reply, Session, Transferred, Verdict,
+    Arg, Builder, Command, CommandLine, Handler, OffloadError, Perm, Reply, Session, Transferred,
+    Verdict,
 };
 
 use crate::abort::stat_until;
@@ -268,8 +269,8 @@ fn what_follows_work_is_dropped_with_its_session() {
     let mut client = server.login();
     client.line("FEAT");
     record.wait_for("work");
-    // The server stops meanwhile, and waits for nobody's work.
-    server.stop();
+    // The server stops meanwhile: its sessions end first, then it waits for work.
+    let stopping = std::thread::spawn(move || server.stop());
     client.expect_end();
     record.wait_for("follower dropped");
     assert_eq!(record.count("result dropped"), 0);
@@ -279,6 +280,7 @@ fn what_follows_work_is_dropped_with_its_session() {
     assert_eq!(record.count("followed"), 0);
     assert_eq!(record.count("last word"), 0);
     assert_eq!(record.count("disconnect"), 1);
+    stopping.join().unwrap();
 }
 
 #[test]
@@ -306,11 +308,16 @@ fn work_is_followed_though_its_client_has_gone() {
 /// A server with `SITE WORK`, which tells that it runs, and then works until it is cancelled or the
 /// gate is open.
 fn working() -> (TestServer, Receiver<()>, Gate) {
+    working_with(|builder| builder)
+}
+
+/// The same, with other settings, too.
+fn working_with(set: impl FnOnce(Builder) -> Builder) -> (TestServer, Receiver<()>, Gate) {
     let (send, started) = channel();
     let (send, gate) = (Mutex::new(send), Gate::default());
     let its_gate = gate.clone();
     let server = TestServer::with(|builder| {
-        builder.command(
+        set(builder).command(
             Command::site("WORK")
                 .perm(Perm::READ)
                 .argument(Arg::Required)
@@ -361,6 +368,36 @@ fn a_command_of_ones_own_works_on_the_pool() {
     server
         .login_as("anonymous", "")
         .expect("SITE WORK file", 250);
+}
+
+#[test]
+fn work_on_the_pool_holds_up_no_login() {
+    let (server, started, gate) = working_with(|builder| {
+        let open = Gate::default();
+        open.open();
+        builder.authorizer(AllMadeUp {
+            files: MadeUp {
+                count: 1,
+                before_gate: usize::MAX,
+                gate: open.clone(),
+                slow: false,
+            },
+            slow_login: Some(open),
+        })
+    });
+    // More than there are threads.
+    let mut busy: Vec<_> = (0..9).map(|_| server.login()).collect();
+    for client in &mut busy {
+        client.line("SITE WORK file");
+    }
+    for _ in 0..8 {
+        started.recv_timeout(PATIENCE).unwrap();
+    }
+    server.login();
+    gate.open();
+    for client in &mut busy {
+        client.expect_reply(250);
+    }
 }
 
 #[test]

@@ -120,6 +120,44 @@ fn what_is_passed_must_be_one_listening_socket() {
 }
 
 #[test]
+fn the_service_manager_hears_of_a_reload_when_it_is_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let users = folder.path().join("users");
+    std::fs::write(&users, "").unwrap();
+    let socket = folder.path().join("notify");
+    let manager = UnixDatagram::bind(&socket).unwrap();
+    let mut text = [0; 200];
+    manager.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut command = Command::new(PROGRAM);
+    command
+        .args(["-i", "127.0.0.1", "--users"])
+        .arg(&users)
+        .env("NOTIFY_SOCKET", &socket);
+    let program = Program::spawn(&mut command);
+    let count = manager.recv(&mut text).unwrap();
+    assert_eq!(&text[..count], b"READY=1");
+
+    // A file that has no end yet.
+    std::fs::remove_file(&users).unwrap();
+    let made = Command::new("mkfifo").arg(&users).status();
+    assert!(made.unwrap().success());
+    program.signal("HUP");
+    let fifo = std::fs::OpenOptions::new().write(true).open(&users);
+    let fifo = fifo.unwrap();
+    // The loop has gone on since.
+    program.connect();
+    let count = manager.recv(&mut text).unwrap();
+    assert!(text[..count].starts_with(b"RELOADING=1\n"));
+    manager.set_nonblocking(true).unwrap();
+    let early = manager.recv(&mut text);
+    assert!(early.is_err(), "{early:?}");
+    manager.set_nonblocking(false).unwrap();
+    drop(fifo);
+    let count = manager.recv(&mut text).unwrap();
+    assert_eq!(&text[..count], b"READY=1");
+}
+
+#[test]
 fn the_service_manager_is_told() {
     for model in MODELS {
         let home = tempfile::tempdir().unwrap();

@@ -145,7 +145,6 @@ fn a_users_transfers_share_his_bandwidth_over_all_workers() {
         let took = begun.elapsed();
         // Three times a second's worth; the last pieces are sent before they are paid for.
         assert!(took >= Duration::from_millis(2600), "{model}: {took:?}");
-        assert!(took <= Duration::from_millis(6000), "{model}: {took:?}");
     }
 }
 

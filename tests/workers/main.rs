@@ -13,3 +13,4 @@ mod handover;
 mod leftovers;
 mod limits;
 mod model;
+mod work;

@@ -483,6 +483,38 @@ fn a_file_is_taken_whole_or_not_at_all() {
     login(&users, "amy", "secret").unwrap();
 }
 
+#[cfg(unix)]
+#[test]
+fn of_two_reloads_the_later_counts() {
+    let stage = Stage::new("bob HASH HOME elr\n");
+    let users = Arc::new(stage.users());
+    let old = fs::read(stage.file()).unwrap();
+    fs::remove_file(stage.file()).unwrap();
+    let made = std::process::Command::new("mkfifo")
+        .arg(stage.file())
+        .status();
+    assert!(made.unwrap().success());
+    let reload = || {
+        let users = Arc::clone(&users);
+        std::thread::spawn(move || users.reload().unwrap())
+    };
+    let first = reload();
+    // Opens when the first has opened it, which then waits for what is in it.
+    let mut fifo = fs::OpenOptions::new()
+        .write(true)
+        .open(stage.file())
+        .unwrap();
+    fs::remove_file(stage.file()).unwrap();
+    stage.write("amy HASH HOME elr\n");
+    let second = reload();
+    assert!(users.reloading.try_lock().is_err());
+    std::io::Write::write_all(&mut fifo, &old).unwrap();
+    drop(fifo);
+    first.join().unwrap();
+    second.join().unwrap();
+    assert!(users.has_user("amy") && !users.has_user("bob"));
+}
+
 #[test]
 fn errors_name_the_first_lines_and_count_the_rest() {
     let stage = Stage::new("a\nb\nc\nd\ne\n");

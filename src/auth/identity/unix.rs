@@ -19,9 +19,9 @@ impl Identity {
     }
 
     /// The ids of a user of the system, with all the groups that he is in; `None` if there is no
-    /// such user. It may ask a directory service.
+    /// such user, or no telling. It may ask a directory service.
     pub fn of_user(name: &str) -> Option<Self> {
-        let user = accounts::passwd(name)?;
+        let user = accounts::passwd(name).ok().flatten()?;
         let groups = accounts::groups(name, user.gid);
         Some(Identity::new(user.uid, user.gid, groups))
     }

@@ -9,7 +9,8 @@ use crate::auth::dummy::ANONYMOUS;
 use crate::auth::{AuthorizerError, Limits, Password};
 use crate::fs::UnixFilesystem;
 use crate::proto::perm::Perm;
-use crate::sys::{accounts, crypt, identity};
+use crate::sys::accounts::{self, Passwd};
+use crate::sys::{crypt, identity};
 
 /// Settings of a [`UnixAuthorizer`], by pyftpdlib's names.
 #[derive(Clone, Debug)]
@@ -185,13 +186,13 @@ impl UnixSettings {
         let overridden = self.overrides.keys().filter(|&name| name != ANONYMOUS);
         let named = self.allowed_users.iter().chain(&self.rejected_users);
         for name in named.chain(overridden.clone()).chain(anonymous) {
-            if accounts::passwd(name).is_none() {
+            if user(name)?.is_none() {
                 return Err(AuthorizerError::NoSuchUser(name.clone()));
             }
         }
         if self.require_valid_shell {
             for name in self.allowed_users.iter().chain(overridden) {
-                let shell = accounts::passwd(name).map(|user| user.shell);
+                let shell = user(name)?.map(|user| user.shell);
                 if !shell.is_some_and(|shell| verify::has_valid_shell(&shell)) {
                     return Err(settings(&format!(
                         "user {name:?} has no shell of /etc/shells and could not log in; give him \
@@ -200,7 +201,8 @@ impl UnixSettings {
                 }
             }
         }
-        if let Some(user) = self.anonymous_user.as_deref().and_then(accounts::passwd) {
+        let anonymous = self.anonymous_user.as_deref().map(user).transpose()?;
+        if let Some(user) = anonymous.flatten() {
             if user.uid == 0 {
                 return Err(settings("the anonymous user cannot be root"));
             }
@@ -225,6 +227,16 @@ impl UnixSettings {
     pub(super) fn of(&self, name: &str) -> UnixOverride {
         self.overrides.get(name).cloned().unwrap_or_default()
     }
+}
+
+/// The user of exactly that name: whoever writes it otherwise would name nobody who can log in.
+fn user(name: &str) -> Result<Option<Passwd>, AuthorizerError> {
+    let found = accounts::passwd(name).map_err(|error| {
+        settings(&format!(
+            "the system's users cannot be asked for {name:?}: {error}"
+        ))
+    })?;
+    Ok(found.filter(|user| user.name == name.as_bytes()))
 }
 
 fn settings(text: &str) -> AuthorizerError {

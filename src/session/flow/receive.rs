@@ -2,6 +2,8 @@
 
 use std::io;
 
+#[cfg(unix)]
+use super::send::is_disconnect;
 use super::{CHUNK, Flow, Means, Side, Turn, interrupted};
 use crate::fs::File;
 use crate::session::interpreter::Verdict;
@@ -155,11 +157,7 @@ fn splice_file(
         Ok(count) if count > 0 => count,
         nothing => {
             means.pipes.give_back(pipe);
-            return match nothing {
-                Err(error) if is_refusal(&error) => Spliced::Refused(0),
-                Err(error) if error.kind() != io::ErrorKind::WouldBlock => Spliced::Disconnected,
-                _ => Spliced::Nothing,
-            };
+            return nothing.map_or_else(|error| unfilled(&error), |_| Spliced::Nothing);
         }
     };
     let poured = match file.as_fd() {
@@ -175,6 +173,18 @@ fn splice_file(
     };
     means.pipes.give_back(pipe);
     done.unwrap_or_else(|error| Spliced::FileError(count, error))
+}
+
+/// What an error means with which the pipe got nothing. That the client has gone is told by the few
+/// that say so; with any other the system may not want this call alone (a sandbox, say), and
+/// reading tells.
+#[cfg(unix)]
+fn unfilled(error: &io::Error) -> Spliced {
+    match error.kind() {
+        io::ErrorKind::WouldBlock => Spliced::Nothing,
+        _ if is_disconnect(error) => Spliced::Disconnected,
+        _ => Spliced::Refused(0),
+    }
 }
 
 #[cfg(unix)]
@@ -194,4 +204,30 @@ fn copy(
 #[cfg(not(unix))]
 fn splice_file(_: &mut Stream, _: &mut dyn File, _: &mut Means<'_>, _: usize) -> Spliced {
     Spliced::Refused(0)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_splice_may_not_do_is_read() {
+        use io::ErrorKind as Kind;
+        for refusal in [
+            Kind::PermissionDenied,
+            Kind::InvalidInput,
+            Kind::Unsupported,
+            Kind::OutOfMemory,
+            Kind::Other,
+        ] {
+            let told = unfilled(&refusal.into());
+            assert!(matches!(told, Spliced::Refused(0)), "{refusal:?}");
+        }
+        for gone in [Kind::ConnectionReset, Kind::TimedOut, Kind::BrokenPipe] {
+            let told = unfilled(&gone.into());
+            assert!(matches!(told, Spliced::Disconnected), "{gone:?}");
+        }
+        let nothing = unfilled(&Kind::WouldBlock.into());
+        assert!(matches!(nothing, Spliced::Nothing));
+    }
 }

@@ -123,7 +123,7 @@ impl Flow {
     }
 }
 
-fn is_disconnect(error: &io::Error) -> bool {
+pub(super) fn is_disconnect(error: &io::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, TimedOut};
     matches!(
         error.kind(),
