@@ -275,6 +275,7 @@ impl Children {
             service: Arc::clone(service),
             notifier: Notifier::default(),
             speaks: false,
+            reloads: Default::default(),
         };
         heart
             .beat(&mut reactor, &mut crew)

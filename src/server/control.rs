@@ -34,6 +34,18 @@ pub(super) enum Event {
     Arrival(Arrival),
 }
 
+impl Event {
+    /// Whether it asks for certificates and users to be read again.
+    pub(super) fn is_reload(&self) -> bool {
+        match self {
+            Event::Order(Order::Reload) => true,
+            #[cfg(unix)]
+            Event::Signal(signal) => *signal == libc::SIGHUP,
+            _ => false,
+        }
+    }
+}
+
 /// A client who was counted in and has no session yet.
 pub(super) struct Arrival {
     pub(super) socket: TcpStream,

@@ -2,6 +2,7 @@
 //! turns sees to orders, signals, and the life of it all.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use ftpdlib_reactor::{Key, Reactor};
@@ -77,6 +78,8 @@ pub(super) struct Heart {
     pub(super) notifier: Notifier,
     /// The one whose log lines tell of the server; its workers say nothing.
     pub(super) speaks: bool,
+    /// How often users were to be read again since somebody began to.
+    pub(super) reloads: Arc<AtomicUsize>,
 }
 
 impl Heart {
@@ -107,8 +110,13 @@ impl Heart {
 
     fn turns(&mut self, reactor: &mut Reactor, crew: &mut dyn Crew) -> Result<(), Error> {
         loop {
-            while let Ok(event) = self.inbox.events.try_recv() {
-                self.event(event, reactor, crew)?;
+            let events: Vec<Event> = self.inbox.events.try_iter().collect();
+            let last_reload = events.iter().rposition(Event::is_reload);
+            for (at, event) in events.into_iter().enumerate() {
+                // Many of them are one.
+                if !event.is_reload() || Some(at) == last_reload {
+                    self.event(event, reactor, crew)?;
+                }
             }
             let chores = crew.chores(&self.life)?;
             if reactor.is_stopped() || self.life.is_over(crew.is_empty(), Instant::now) {
@@ -183,12 +191,25 @@ impl Heart {
             reload_users(&config, self.speaks);
         } else {
             // On a thread: it may look at homes on network shares.
-            let speaks = self.speaks;
+            let (speaks, asked) = (self.speaks, Arc::clone(&self.reloads));
+            if asked.fetch_add(1, Ordering::SeqCst) > 0 {
+                // Whoever reads them now reads them once more.
+                return;
+            }
             let started = self.service.pool.run(move || {
-                reload_users(&config, speaks);
+                loop {
+                    let before = asked.load(Ordering::SeqCst);
+                    reload_users(&config, speaks);
+                    let done =
+                        asked.compare_exchange(before, 0, Ordering::SeqCst, Ordering::SeqCst);
+                    if done.is_ok() {
+                        break;
+                    }
+                }
                 drop(reloading);
             });
             if let Err(refused) = started {
+                self.reloads.store(0, Ordering::SeqCst);
                 let error = refused.error;
                 log::error!(target: TARGET, "users kept as they were: no thread: {error}");
             }

@@ -58,8 +58,15 @@ pub(crate) struct Census {
 /// A client that is counted; dropping it counts him out, with all that is his.
 pub(crate) struct Seat {
     census: Arc<Census>,
-    /// None when he was counted out already.
-    place: Option<u32>,
+    /// None when he has left it already.
+    place: Option<Arc<Place>>,
+}
+
+/// What keeps a client counted: his seat, and work of his that a worker thread has not done yet, so
+/// that nobody can leave more and more of it behind by coming again and again.
+pub(crate) struct Place {
+    census: Arc<Census>,
+    number: u32,
 }
 
 /// A data connection that is counted; dropping it counts it out.
@@ -144,7 +151,10 @@ impl Census {
         self.here.fetch_add(1, Ordering::Relaxed);
         Seat {
             census: Arc::clone(self),
-            place: Some(place),
+            place: Some(Arc::new(Place {
+                census: Arc::clone(self),
+                number: place,
+            })),
         }
     }
 
@@ -205,7 +215,7 @@ impl Seat {
         // A quota is the user's as long as his transfer runs, too.
         let shares = limits.read_limit > 0 || limits.write_limit > 0 || limits.has_quota();
         let counted = census.tally(|tally| {
-            let client = self.place.filter(|_| !census.is_full(tally))?;
+            let client = self.number().filter(|_| !census.is_full(tally))?;
             let place = tally.enter(census.worker(), 0)?;
             let held = shares.then(|| tally.hold(place, client)).flatten();
             Some((place, held))
@@ -231,7 +241,7 @@ impl Seat {
             return true;
         }
         let hash = self.census.hash_of_user(user);
-        self.place.is_some_and(|place| {
+        self.number().is_some_and(|place| {
             self.census
                 .tally(|tally| tally.log_in(place, hash, most as u64))
         })
@@ -244,30 +254,40 @@ impl Seat {
 
     /// The client is nobody's session any more.
     pub(crate) fn log_out(&self) {
-        if let Some(place) = self.place {
+        if let Some(place) = self.number() {
             self.census.tally(|tally| tally.log_out(place));
         }
     }
 
-    /// Counts the client out before he is gone.
+    fn number(&self) -> Option<u32> {
+        self.place.as_ref().map(|place| place.number)
+    }
+
+    /// Keeps the client counted for as long as there is work of his.
+    pub(crate) fn keep(&self) -> Option<Arc<Place>> {
+        self.place.clone()
+    }
+
+    /// Counts the client out before he is gone, or with the last of his work.
     pub(crate) fn release(&mut self) {
-        if let Some(place) = self.place.take() {
-            self.census.here.fetch_sub(1, Ordering::Relaxed);
-            self.census.tally(|tally| tally.leave(place));
-        }
+        self.place = None;
     }
 
     /// Leaves the client counted, for another process to adopt, unless he was counted out already.
     pub(crate) fn leave(mut self) -> Option<u32> {
-        let place = self.place.take()?;
+        let mut place = Arc::into_inner(self.place.take()?)?;
         self.census.here.fetch_sub(1, Ordering::Relaxed);
-        Some(place)
+        Some(std::mem::take(&mut place.number))
     }
 }
 
-impl Drop for Seat {
+impl Drop for Place {
     fn drop(&mut self) {
-        self.release();
+        // 0 is left to another process.
+        if self.number != 0 {
+            self.census.here.fetch_sub(1, Ordering::Relaxed);
+            self.census.tally(|tally| tally.leave(self.number));
+        }
     }
 }
 
@@ -374,6 +394,19 @@ mod tests {
         first.log_out();
         assert!(third.log_in("bob", none));
         drop(first);
+        assert!(census.admit(IP).is_ok());
+    }
+
+    #[test]
+    fn work_that_is_not_done_keeps_its_client_counted() {
+        let census = census(0, 1, 0);
+        let seat = census.admit(IP).unwrap();
+        let work = seat.keep();
+        drop(seat);
+        assert_eq!((census.count(), census.here()), (2, 1));
+        assert_eq!(census.admit(IP).err(), Some(Full::Address));
+        drop(work);
+        assert_eq!((census.count(), census.here()), (1, 0));
         assert!(census.admit(IP).is_ok());
     }
 

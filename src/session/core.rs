@@ -310,6 +310,11 @@ impl Core {
     }
 
     fn start(&self, pool: &Pool, task: impl FnOnce() + Send + 'static) -> Result<(), Refused> {
+        let place = self.interpreter.seat().keep();
+        let task = move || {
+            task();
+            drop(place);
+        };
         pool.run(task).inspect_err(|refused| {
             let text = format!("cannot start a worker thread: {}", refused.error);
             self.log(Level::Error, &text);
