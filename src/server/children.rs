@@ -275,6 +275,7 @@ impl Children {
             service: Arc::clone(service),
             notifier: Notifier::default(),
             speaks: false,
+            obeyed: WATCHED.to_vec(),
             reloads: Default::default(),
         };
         heart

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use ftpdlib_reactor::{Key, Reactor};
+use ftpdlib_reactor::{Channel, Context, Dispatcher, Key, Reactor, Ready};
 use log::{info, warn};
 
 use super::control::{Arrival, Event, Inbox, Order, StopAccepting};
@@ -18,6 +18,8 @@ use crate::tls::Tls;
 
 /// How long the end of a server, or of a worker process, waits for work on worker threads.
 const LAST_WAIT: Duration = Duration::from_secs(5);
+/// How often it is looked meanwhile whether a signal hurries the end.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Those who serve the clients, in one model or another.
 pub(super) trait Crew {
@@ -78,6 +80,8 @@ pub(super) struct Heart {
     pub(super) notifier: Notifier,
     /// The one whose log lines tell of the server; its workers say nothing.
     pub(super) speaks: bool,
+    /// The signals that it obeys, and must not die of before its end.
+    pub(super) obeyed: Vec<i32>,
     /// How often users were to be read again since somebody began to.
     pub(super) reloads: Arc<AtomicUsize>,
 }
@@ -98,14 +102,28 @@ impl Heart {
         }
         crew.carry_out(Order::Stop, reactor);
         crew.end();
+        let signals = LastSignals::watch(&self.obeyed);
         // The last callbacks may have work done, too.
         reactor.close_down();
-        let left = self.service.finish_work(LAST_WAIT);
+        let left = self.finish_work(signals);
         if left > 0 {
             let pid = std::process::id();
             warn!(target: TARGET, "{left} worker thread(s) of pid={pid} left behind with their work");
         }
         result
+    }
+
+    /// Waits for worker threads, unless another signal comes; gives the number of those left behind.
+    fn finish_work(&self, mut signals: Option<LastSignals>) -> usize {
+        let deadline = Instant::now() + LAST_WAIT;
+        loop {
+            let left = self.service.finish_work(LOOK);
+            let hurried = signals.as_mut().is_some_and(LastSignals::have_come);
+            // A worker process is hurried by its parent, which kills it.
+            if left == 0 || hurried && self.speaks || Instant::now() >= deadline {
+                return left;
+            }
+        }
     }
 
     fn turns(&mut self, reactor: &mut Reactor, crew: &mut dyn Crew) -> Result<(), Error> {
@@ -245,6 +263,42 @@ fn turn(reactor: &mut Reactor, wait: Option<Duration>) -> Result<(), Error> {
 /// A wait of nothing would turn in vain where clocks have a coarse grain.
 fn at_least(wait: Duration) -> Duration {
     wait.max(Duration::from_millis(1))
+}
+
+/// Watches signals while the loop that watched them is closed: one that comes then hurries the end,
+/// and does not kill the process in its midst.
+struct LastSignals(Reactor);
+
+impl LastSignals {
+    fn watch(signals: &[i32]) -> Option<LastSignals> {
+        if signals.is_empty() {
+            return None;
+        }
+        let mut reactor = Reactor::small().ok()?;
+        let key = reactor.spawn(Box::new(Stopper));
+        reactor.watch_signals(key, signals).ok()?;
+        Some(LastSignals(reactor))
+    }
+
+    fn have_come(&mut self) -> bool {
+        self.0.turn(Some(Duration::ZERO)).is_err() || self.0.is_stopped()
+    }
+}
+
+/// Stops its loop at the first signal to end.
+struct Stopper;
+
+impl Dispatcher for Stopper {
+    fn ready(&mut self, _: &mut Context<'_>, _: Channel, _: Ready) {}
+
+    fn signal(&mut self, cx: &mut Context<'_>, signal: i32) {
+        #[cfg(unix)]
+        if matches!(signal, libc::SIGHUP | libc::SIGUSR1 | libc::SIGCHLD) {
+            return;
+        }
+        let _ = signal;
+        cx.stop();
+    }
 }
 
 /// Tells every session on a loop.

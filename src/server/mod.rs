@@ -259,6 +259,7 @@ impl FtpServer {
             service,
             notifier,
             speaks: true,
+            obeyed: watched,
             reloads: Default::default(),
         };
         Ok((heart, crew))
