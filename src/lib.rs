@@ -71,7 +71,7 @@ pub use proto::reply::{Reply, Text};
 pub use reactor::TimerId;
 pub use server::{
     Builder, Capability, Control, FtpServer, ServerHandle, Workers, drop_privileges,
-    inherited_listener,
+    inherited_listener, raise_descriptor_limit,
 };
 pub use session::custom::{Command, Work};
 pub use session::handler::{Handler, Session, Verdict};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ftpdlib::{
     Authorizer, AuthorizerError, Builder, DummyAuthorizer, Error, FileAuthorizer, FtpServer, Perm,
-    Tls, TlsError, inherited_listener,
+    Tls, TlsError, inherited_listener, raise_descriptor_limit,
 };
 
 use super::Failure;
@@ -22,6 +22,8 @@ pub(super) fn serve(options: &Options) -> Result<(), Failure> {
         Some(tls) => builder(options, Arc::clone(&users), nat).tls(tls.clone()),
         None => builder(options, Arc::clone(&users), nat),
     };
+    // With fewer it serves fewer, and says so when they run out.
+    let _ = raise_descriptor_limit();
     let server = match (inherited_listener()?, &options.interface) {
         (Some(listener), _) => build().listener(listener),
         (None, Some(host)) => build().bind(&resolve("--interface", host, options.port)?[..]),

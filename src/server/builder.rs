@@ -379,6 +379,10 @@ impl Builder {
             return Err(Error::Config(text.to_owned()));
         }
         self.settings.workers.check()?;
+        if self.settings.bounds.max_cons == 1 {
+            let text = "max_cons of 1 lets nobody in: the listening socket counts";
+            return Err(Error::Config(text.to_owned()));
+        }
         let address = listener
             .local_addr()
             .map_err(Error::system("ask for the address"))?;

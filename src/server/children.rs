@@ -34,7 +34,7 @@ const LAST_WAIT: Duration = Duration::from_secs(5);
 /// How often it is looked whether they have.
 const LOOK: Duration = Duration::from_millis(5);
 /// Connections a worker accepts before it looks at its clients, so that the others get some too.
-const ACCEPTS: usize = 8;
+const ACCEPTS: usize = 1;
 
 /// The signals that a worker process watches.
 const WATCHED: [i32; 4] = [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGUSR1];
@@ -230,10 +230,10 @@ impl Children {
         let mut front = front.hanging_on(lifeline);
         let (mut reactor, life);
         match part {
-            Part::Listener(listener) => {
+            Part::Listener(listener, workers) => {
                 reactor = Reactor::new()?;
                 life = Life::new(self.grace);
-                front = front.listening(listener, ACCEPTS);
+                front = front.listening(listener, ACCEPTS).sharing(workers);
             }
             Part::Client {
                 place,
@@ -286,8 +286,8 @@ impl Children {
 
 /// What a child is for.
 pub(super) enum Part {
-    /// Clients that it accepts itself.
-    Listener(Listener),
+    /// Clients that it accepts itself, as one of so many workers.
+    Listener(Listener, usize),
     /// One client, who was counted in by another process.
     Client {
         place: u32,

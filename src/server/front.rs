@@ -4,6 +4,7 @@
 use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ftpdlib_reactor::{
     AcceptLoop, Channel, Context, Dispatcher, Interest, Listener, Message, Ready, TcpStream,
@@ -24,6 +25,10 @@ use crate::sys::process::Private;
 
 const LISTEN: Channel = Channel::new(0);
 const LIFELINE: Channel = Channel::new(1);
+const TAG_YIELD: usize = 0;
+/// How long a worker with more than its share of clients leaves a connection to the others, who have
+/// been told of it, too.
+const YIELD: Duration = Duration::from_millis(1);
 
 /// Where the clients live that come to a front.
 pub(super) enum Home {
@@ -48,6 +53,10 @@ pub(super) struct Front {
     /// None when nobody is to wait in its queue.
     accept: Option<AcceptLoop>,
     lifeline: Option<Lifeline>,
+    /// Workers that accept from the same socket.
+    workers: usize,
+    /// It leaves connections to workers with fewer clients until this is due.
+    yields: Option<TimerId>,
     home: Home,
     service: Arc<Service>,
     outbox: Outbox,
@@ -60,6 +69,8 @@ impl Front {
             private: None,
             accept: None,
             lifeline: None,
+            workers: 1,
+            yields: None,
             home,
             service,
             outbox,
@@ -73,6 +84,12 @@ impl Front {
             self.private = Some(Private::new(&listener));
         }
         self.accept = Some(AcceptLoop::new(listener).with_budget(budget));
+        self
+    }
+
+    /// Shares the socket with so many workers, this one among them.
+    pub(super) fn sharing(mut self, workers: usize) -> Front {
+        self.workers = workers;
         self
     }
 
@@ -115,6 +132,34 @@ fn refuse(socket: TcpStream, peer: SocketAddr, full: Full) {
 }
 
 impl Front {
+    /// Whether this worker has more than its share of the clients, by more than one.
+    fn is_ahead(&self) -> bool {
+        let census = &self.service.census;
+        let total = usize::try_from(census.count()).unwrap_or(usize::MAX);
+        self.workers > 1 && census.here().saturating_mul(self.workers) > total + self.workers
+    }
+
+    /// Takes in who waits; from the workers' common socket only when others have had their chance.
+    fn accept(&mut self, cx: &mut Context<'_>) {
+        if self.yields.is_some() {
+            return;
+        }
+        if self.accept.is_some() && self.is_ahead() {
+            self.yields = Some(cx.call_later(YIELD, TAG_YIELD));
+            return;
+        }
+        self.take_waiting(cx);
+    }
+
+    fn take_waiting(&mut self, cx: &mut Context<'_>) {
+        let place = (&self.service, &self.home, &self.outbox);
+        if let Some(accept) = &mut self.accept {
+            accept.ready(cx, LISTEN, |cx, socket, peer| {
+                take_in(place, cx, socket, peer);
+            });
+        }
+    }
+
     /// Nothing is ever sent on it: what can be read is its end.
     fn feel_lifeline(&mut self, cx: &mut Context<'_>) {
         let Some(lifeline) = &mut self.lifeline else {
@@ -150,16 +195,16 @@ impl Dispatcher for Front {
         if channel == LIFELINE {
             self.feel_lifeline(cx);
         }
-        let place = (&self.service, &self.home, &self.outbox);
-        if let Some(accept) = &mut self.accept {
-            accept.ready(cx, channel, |cx, socket, peer| {
-                take_in(place, cx, socket, peer);
-            });
+        if channel == LISTEN {
+            self.accept(cx);
         }
     }
 
     fn timeout(&mut self, cx: &mut Context<'_>, timer: TimerId, _: usize) {
-        if let Some(accept) = &mut self.accept {
+        if self.yields == Some(timer) {
+            self.yields = None;
+            self.take_waiting(cx);
+        } else if let Some(accept) = &mut self.accept {
             accept.timeout(cx, timer);
         }
     }

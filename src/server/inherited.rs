@@ -1,5 +1,5 @@
-//! A listening socket that somebody passed to this process when it started: systemd's socket
-//! activation, or a server that hands over to its successor.
+//! What a process has from whoever started it: a listening socket (systemd's socket activation, or a
+//! server that hands over to its successor), and a limit on descriptors.
 
 use std::net::TcpListener;
 
@@ -46,6 +46,24 @@ pub fn inherited_listener() -> Result<Option<TcpListener>, Error> {
                 .map(Some)
                 .map_err(|error| Error::Config(format!("descriptor 3, by LISTEN_FDS: {error}"))),
         }
+    }
+    #[cfg(not(unix))]
+    Ok(None)
+}
+
+/// Lets the process have as many descriptors as it may: the soft limit (`ulimit -n`) is often 1,024, for
+/// the sake of old programs, and the hard limit far higher. A client takes one descriptor and one more
+/// while it transfers; with a thread for each client four. Gives the limit; `None` where there is none.
+///
+/// # Errors
+///
+/// [`Error::System`] when the system refuses.
+pub fn raise_descriptor_limit() -> Result<Option<u64>, Error> {
+    #[cfg(unix)]
+    {
+        crate::sys::descriptors::raise_limit()
+            .map(Some)
+            .map_err(Error::system("raise the limit on descriptors"))
     }
     #[cfg(not(unix))]
     Ok(None)

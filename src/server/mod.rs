@@ -49,7 +49,7 @@ pub use self::control::Control;
 use self::control::{Inbox, Outbox, channel};
 use self::front::{Front, Home};
 use self::heart::{Crew, Heart, OnLoop};
-pub use self::inherited::inherited_listener;
+pub use self::inherited::{inherited_listener, raise_descriptor_limit};
 use self::life::Life;
 use self::notify::Notifier;
 pub use self::privileges::{Capability, drop_privileges};

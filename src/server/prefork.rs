@@ -93,7 +93,7 @@ impl Crew for Workforce {
         if life.phase() != Phase::Serving {
             return Ok(None);
         }
-        let now = Instant::now();
+        let (now, workers) = (Instant::now(), self.posts.len());
         for post in &mut self.posts {
             if post.due().is_none_or(|due| due > now) {
                 continue;
@@ -106,7 +106,7 @@ impl Crew for Workforce {
             let begin = || {
                 let (private, listener) = listener.take()?;
                 drop(private);
-                Some(Part::Listener(listener))
+                Some(Part::Listener(listener, workers))
             };
             match self.children.bear(descriptor, begin) {
                 Ok(worker) => {

@@ -16,6 +16,8 @@ pub(crate) mod close;
 pub(crate) mod crypt;
 #[cfg(unix)]
 mod database;
+#[cfg(unix)]
+pub(crate) mod descriptors;
 #[cfg(target_os = "linux")]
 pub(crate) mod directory;
 #[cfg(unix)]
