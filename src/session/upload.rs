@@ -188,7 +188,16 @@ impl Target {
             // Beside what it will replace.
             Place::Hidden => (beside(&self.path, HIDDEN), OpenMode::CreateNew),
         };
-        Ok(fs.check_room(&path, mode, bytes)?)
+        fs.check_room(&path, mode, bytes).map_err(|error| {
+            // What is asked for is more than there is: 552, as of a quota. It may be asked for less. (A
+            // disk that fills up in the midst of it is a 452.)
+            match error.kind() {
+                io::ErrorKind::StorageFull if bytes.is_some() => {
+                    io::Error::new(io::ErrorKind::QuotaExceeded, describe(&error)).into()
+                }
+                _ => error.into(),
+            }
+        })
     }
 
     fn open_itself(&self, fs: &dyn FileSystem) -> Result<Upload, OpenError> {

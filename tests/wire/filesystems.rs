@@ -176,6 +176,6 @@ fn upload_policies_go_with_an_overlay() {
     assert_eq!(client.fetch("NLST dir"), b"file\r\n");
     client.expect("ALLO 11", 202);
     let _data = client.data(Mode::Epsv);
-    client.expect("STOR dir/new", 452);
+    client.expect("STOR dir/new", 552);
     assert_eq!(lower.read("/dir/file").unwrap(), b"below");
 }

@@ -209,8 +209,8 @@ fn a_size_that_the_disk_has_no_room_for_is_refused_at_once() {
     let mut client = server.login();
     client.expect("ALLO 9223372036854775807", 202);
     assert_eq!(
-        client.expect("STOR file", 452).text,
-        "452 No space left on device."
+        client.expect("STOR file", 552).text,
+        "552 No space left on device."
     );
     assert!(!server.exists("file"));
     client.put("STOR file", "small");
