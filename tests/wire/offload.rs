@@ -106,12 +106,14 @@ fn a_guard_may_outlive_its_client_and_its_server() {
 fn many_sleep_at_once_and_all_wake() {
     let (server, guards) = scanner();
     let mut clients: Vec<_> = (0..30).map(|_| server.login()).collect();
-    for (at, client) in clients.iter_mut().enumerate() {
-        client.upload(format!("STOR file{at}"), "x");
-        client.line("NOOP");
-    }
-    let guards: Vec<_> = (0..30)
-        .map(|_| guards.recv_timeout(PATIENCE).unwrap())
+    // A line that comes while the transfer runs is answered at once: it waits for the guard.
+    let guards: Vec<_> = (clients.iter_mut().enumerate())
+        .map(|(at, client)| {
+            client.upload(format!("STOR file{at}"), "x");
+            let guard = guards.recv_timeout(PATIENCE).unwrap();
+            client.line("NOOP");
+            guard
+        })
         .collect();
     assert!(clients.iter_mut().all(|client| client.is_silent()));
     server.login();
