@@ -110,13 +110,18 @@ impl AcceptLoop {
         if channel != self.channel || self.pause.is_some() || self.stopped {
             return;
         }
-        for _ in 0..self.budget {
+        for number in 0..self.budget {
             match self.listener.accept() {
                 Ok(Accepted::Stream(stream, peer)) => {
                     self.works();
                     guard("serving a new connection", || on_accept(cx, stream, peer));
                     // A guard that was taken in there means: no more for now.
                     if cx.is_asleep(channel) {
+                        return;
+                    }
+                    // Nearly always there was one. Where there were two there may well be more, and
+                    // then the last `accept` finds out.
+                    if number == 0 && !self.listener.may_have_more() {
                         return;
                     }
                 }

@@ -1,6 +1,7 @@
 //! Listening sockets: bound with the options a server wants, and accepting with the system's
 //! many temporary failures sorted out.
 
+use crate::sys::waiting;
 use mio::event::Source;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
@@ -154,6 +155,13 @@ impl Listener {
                 },
             }
         }
+    }
+}
+
+impl Listener {
+    /// Whether a further `accept` may find somebody. When not, an event will tell who comes.
+    pub(crate) fn may_have_more(&self) -> bool {
+        waiting::may_wait(&self.inner)
     }
 }
 

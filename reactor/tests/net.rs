@@ -151,6 +151,38 @@ fn the_accept_loop_keeps_its_budget() {
 }
 
 #[test]
+fn whoever_comes_while_another_is_taken_in_is_not_overlooked() {
+    // The second comes before anybody asks whether there is one, and so on; the last of each chain
+    // finds the loop waiting.
+    for budget in [1, 2, 64] {
+        let listener = listen(LOCAL);
+        let addr = listener.local_addr().unwrap();
+        let mut reactor = Loop::new();
+        let accept = Rc::new(RefCell::new(AcceptLoop::new(listener).with_budget(budget)));
+        let (begun, count) = (accept.clone(), Rc::new(Cell::new(0)));
+        let c = count.clone();
+        let mut clients = Vec::new();
+        reactor.spawn(
+            Probe::new()
+                .start(move |cx, ()| begun.borrow_mut().start(cx, ONE).unwrap())
+                .ready(move |cx, (channel, _)| {
+                    accept.borrow_mut().ready(cx, channel, |_, _, _| {
+                        c.set(c.get() + 1);
+                        if c.get() % 5 != 0 {
+                            clients.push(StdStream::connect(addr).unwrap());
+                        }
+                    });
+                })
+                .boxed(),
+        );
+        for chain in 1..=20 {
+            let _first = StdStream::connect(addr).unwrap();
+            turn_until(&mut reactor, || count.get() == 5 * chain);
+        }
+    }
+}
+
+#[test]
 fn a_panic_over_one_connection_leaves_the_acceptor_alive() {
     let listener = listen(LOCAL);
     let addr = listener.local_addr().unwrap();

@@ -1,4 +1,4 @@
-//! What differs between systems in catching signals.
+//! What differs between systems: catching signals above all.
 
 #[cfg(unix)]
 mod unix;
@@ -16,3 +16,4 @@ mod other;
 pub(crate) use other::{Watch, ignore};
 
 pub(crate) mod port;
+pub(crate) mod waiting;
