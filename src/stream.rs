@@ -7,6 +7,8 @@ use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::time::Duration;
 
+#[cfg(unix)]
+use ftpdlib_reactor::Listener;
 use ftpdlib_reactor::{Channel, Context, Interest, Ready, TcpStream};
 use socket2::{SockRef, TcpKeepalive};
 
@@ -18,6 +20,25 @@ use crate::tls::{MAX_WRITE, Tunnel, TunnelWants};
 
 /// Reads at most of bytes that nobody wants.
 const MAX_DISCARDS: u32 = 4;
+/// Whether an accepted socket has the options of the listening socket that it came from, those of
+/// TCP included. It does on every Unix that we know.
+const INHERITED: bool = cfg!(any(
+    target_os = "linux",
+    target_os = "android",
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_os = "openbsd",
+    target_os = "macos",
+));
+
+/// Sets on a listening socket what its clients' control connections are to have, where that saves
+/// asking for it at each of them.
+#[cfg(unix)]
+pub(crate) fn prepare(listener: &Listener, tcp_no_delay: bool) -> io::Result<()> {
+    let socket = SockRef::from(listener);
+    socket.set_tcp_nodelay(tcp_no_delay)?;
+    socket.set_out_of_band_inline(true)
+}
 
 /// A connection. It is registered with the event loop when it first has to wait.
 pub(crate) struct Stream {
@@ -71,6 +92,21 @@ impl Stream {
         }
     }
 
+    /// For a client's control connection, from a listening socket that was [`prepare`]d. Urgent data
+    /// stays in the stream (RFC 959, 3.2.3: ABOR comes with a Telnet Synch).
+    pub(crate) fn control(socket: TcpStream, tcp_no_delay: bool) -> io::Result<Stream> {
+        if !INHERITED {
+            socket.set_nodelay(tcp_no_delay)?;
+            SockRef::from(&socket).set_out_of_band_inline(true)?;
+        }
+        Ok(Stream {
+            socket,
+            watched: None,
+            urgent: true,
+            tunnel: None,
+        })
+    }
+
     /// For a socket that the event loop watches already, for it to become connected.
     pub(crate) fn connected(socket: TcpStream, tcp_no_delay: bool) -> Stream {
         let watched = Some(Wants {
@@ -81,12 +117,6 @@ impl Stream {
             watched,
             ..Stream::new(socket, tcp_no_delay)
         }
-    }
-
-    /// Urgent data stays in the stream (RFC 959, 3.2.3: ABOR comes with a Telnet Synch).
-    pub(crate) fn keep_urgent_data_inline(&mut self) -> io::Result<()> {
-        self.urgent = true;
-        SockRef::from(&self.socket).set_out_of_band_inline(true)
     }
 
     /// Has the system send a probe after a minute of silence, and then every minute.

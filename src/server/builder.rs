@@ -343,7 +343,7 @@ impl Builder {
                 ..ListenOptions::default()
             };
             match Listener::bind(address, options) {
-                Ok(listener) => return self.on(listener),
+                Ok(listener) => return self.on(listener, true),
                 Err(error) => last = error,
             }
         }
@@ -365,10 +365,10 @@ impl Builder {
             address: "the given socket".to_owned(),
             source,
         };
-        self.on(listener.map_err(unusable)?)
+        self.on(listener.map_err(unusable)?, false)
     }
 
-    fn on(mut self, listener: Listener) -> Result<FtpServer, Error> {
+    fn on(mut self, listener: Listener, is_ours: bool) -> Result<FtpServer, Error> {
         for (index, command) in self.settings.commands.iter().enumerate() {
             command.check().map_err(Error::Config)?;
             self.settings.table.add(command.row(index));
@@ -386,6 +386,9 @@ impl Builder {
         let address = listener
             .local_addr()
             .map_err(Error::system("ask for the address"))?;
-        Ok(FtpServer::new(listener, address, self.settings))
+        #[cfg(unix)]
+        crate::stream::prepare(&listener, self.settings.config.tcp_no_delay)
+            .map_err(Error::system("set the options of the listening socket"))?;
+        Ok(FtpServer::new(listener, address, is_ours, self.settings))
     }
 }

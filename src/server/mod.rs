@@ -82,6 +82,8 @@ pub struct FtpServer {
     _private: Private,
     listener: Listener,
     address: SocketAddr,
+    /// Nobody but this program has had its hands on the socket.
+    is_ours: bool,
     settings: Settings,
     outbox: Outbox,
     inbox: Inbox,
@@ -93,13 +95,19 @@ impl FtpServer {
         Builder::default()
     }
 
-    fn new(listener: Listener, address: SocketAddr, settings: Settings) -> FtpServer {
+    fn new(
+        listener: Listener,
+        address: SocketAddr,
+        is_ours: bool,
+        settings: Settings,
+    ) -> FtpServer {
         let (outbox, inbox) = channel();
         FtpServer {
             #[cfg(unix)]
             _private: Private::new(&listener),
             listener,
             address,
+            is_ours,
             settings,
             outbox,
             inbox,
@@ -212,7 +220,10 @@ impl FtpServer {
             true => Notifier::from_env(),
             false => Notifier::default(),
         };
-        let service = self.settings.into_service()?;
+        // A socket for all addresses does not tell which one a client came to, nor need one that is
+        // meant for connections to others (a transparent proxy's).
+        let one = self.is_ours && !self.address.ip().is_unspecified();
+        let service = self.settings.into_service(one.then_some(self.address))?;
         let front = |home| Front::new(service.clone(), home, self.outbox.clone());
         let (front, crew): (Front, Box<dyn Crew>) = match workers {
             Workers::Async => {

@@ -34,5 +34,5 @@ pub(super) fn turn_away(socket: TcpStream, peer: SocketAddr, text: &'static str)
     let mut stream = Stream::new(socket, true);
     // Whoever does not take it is closed all the same.
     let _ = stream.write(&reply);
-    let _ = stream.finish();
+    stream.discard(&mut [0; 512]);
 }

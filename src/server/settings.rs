@@ -49,12 +49,15 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// What all its sessions share.
+    /// What all its sessions share. `address` is their own end, where they all have the same.
     ///
     /// # Errors
     ///
     /// When the system has no memory for it.
-    pub(super) fn into_service(mut self) -> Result<Arc<Service>, Error> {
+    pub(super) fn into_service(
+        mut self,
+        address: Option<SocketAddr>,
+    ) -> Result<Arc<Service>, Error> {
         #[cfg(unix)]
         if let Some(mask) = self.umask {
             crate::sys::umask::set(mask);
@@ -71,6 +74,7 @@ impl Settings {
             logins: Pool::for_logins(),
             pipes: Pipes::default(),
             census,
+            address,
             alone: matches!(self.workers, Workers::MultiThread | Workers::MultiProcess),
         }))
     }

@@ -24,7 +24,7 @@ use super::job::{Job, JobId, Outcome};
 use super::logging;
 use super::pool::{Pool, Refused};
 use super::question::{Decision, Question, QuestionId};
-use super::slot::{CONTROL, OWN_TIMERS, TAG_DATA, TAG_HANDSHAKE, TAG_IDLE, TAG_REFUSAL};
+use super::slot::{OWN_TIMERS, TAG_DATA, TAG_HANDSHAKE, TAG_IDLE, TAG_REFUSAL};
 use crate::proto::escape::Escaped;
 use crate::proto::reply::Reply;
 use crate::stream::Stream;
@@ -93,9 +93,11 @@ impl Core {
         peer: SocketAddr,
         seat: Seat,
     ) -> io::Result<Core> {
-        let local = socket.local_addr()?;
-        let mut stream = Stream::new(socket, service.config.tcp_no_delay);
-        stream.keep_urgent_data_inline()?;
+        let local = match service.address {
+            Some(address) => address,
+            None => socket.local_addr()?,
+        };
+        let stream = Stream::control(socket, service.config.tcp_no_delay)?;
         let interpreter = Interpreter::new(
             Arc::clone(&service.config),
             service.table.clone(),
@@ -178,12 +180,12 @@ impl Core {
         cx.close();
     }
 
-    /// No line is taken any more; the session closes when its replies are sent.
+    /// No line is taken any more; the session closes when its replies are sent, to which the client's
+    /// turn comes by itself: whatever is called here is called in the midst of it.
     pub(crate) fn close_when_done(&mut self, cx: &mut Context<'_>) {
         if self.life == Life::Open {
             self.life = Life::Leaving;
             self.arm(cx, TAG_IDLE, FAREWELL);
-            cx.again(CONTROL);
         }
     }
 

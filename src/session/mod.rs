@@ -40,6 +40,7 @@ mod slot;
 pub(crate) mod transferred;
 pub(crate) mod upload;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -65,6 +66,8 @@ pub(crate) struct Service {
     pub(crate) logins: Pool,
     pub(crate) pipes: Pipes,
     pub(crate) census: Arc<Census>,
+    /// Our end of every client's connection, where that is not for the system to tell.
+    pub(crate) address: Option<SocketAddr>,
     /// Each client has a loop of its own, whose memory nobody else uses.
     pub(crate) alone: bool,
 }

@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Whether the open file or directory is one that `/proc` has of this process or of a thread of it.
 pub(crate) fn is_of_this_process(file: BorrowedFd<'_>) -> io::Result<bool> {
@@ -23,8 +23,21 @@ pub(crate) fn is_of_this_process(file: BorrowedFd<'_>) -> io::Result<bool> {
         return Ok(false);
     }
     // However the way there was named, and wherever it is mounted.
-    let real = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
+    let real = link_of(file)?;
     Ok(real.ancestors().any(is_directory_of_this_process))
+}
+
+/// The path without links of what is open; `None` where it has none now, or `/proc` is not mounted.
+pub(crate) fn path_of(file: BorrowedFd<'_>) -> Option<PathBuf> {
+    let path = link_of(file).ok()?;
+    // What was removed is marked so, and what is outside of the root directory is no absolute path. A
+    // name may end like the mark; then another way must do.
+    let removed = path.as_os_str().as_bytes().ends_with(b" (deleted)");
+    (path.is_absolute() && !removed).then_some(path)
+}
+
+fn link_of(file: BorrowedFd<'_>) -> io::Result<PathBuf> {
+    std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()))
 }
 
 /// Whether that is `/proc/PID` or `/proc/TID` of ours. It may have the numbers of another namespace.
@@ -45,6 +58,24 @@ mod tests {
     use std::os::fd::AsFd;
 
     use super::*;
+
+    #[test]
+    fn what_is_open_has_the_path_that_it_has_now() {
+        let temp = tempfile::tempdir().unwrap();
+        let base = temp.path().canonicalize().unwrap();
+        for name in ["a", "b", "c (deleted)"] {
+            std::fs::create_dir(base.join(name)).unwrap();
+        }
+        std::os::unix::fs::symlink("a", base.join("link")).unwrap();
+        let open = |name| File::open(base.join(name)).unwrap();
+        let (a, b, c) = (open("link"), open("b"), open("c (deleted)"));
+        assert_eq!(path_of(a.as_fd()), Some(base.join("a")));
+        std::fs::rename(base.join("a"), base.join("d")).unwrap();
+        assert_eq!(path_of(a.as_fd()), Some(base.join("d")));
+        std::fs::remove_dir(base.join("b")).unwrap();
+        assert_eq!(path_of(b.as_fd()), None);
+        assert_eq!(path_of(c.as_fd()), None);
+    }
 
     #[track_caller]
     fn ours(path: &str) -> bool {

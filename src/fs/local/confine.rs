@@ -10,6 +10,7 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::ops::Deref;
 use std::path::{Component, Path, PathBuf};
+use std::sync::OnceLock;
 
 use cap_std::fs::Dir;
 
@@ -25,11 +26,14 @@ const MAX_LINKS: usize = 40;
 #[derive(Debug)]
 pub(super) struct Home {
     dir: Dir,
-    path: PathBuf,
+    /// Without links. Many a login never asks for it, so it is looked up when somebody does, where the
+    /// handle tells it.
+    path: OnceLock<PathBuf>,
     /// The path as it was given, made absolute. It may lead through links, and so may be what links
     /// inside the home are written with.
     given: PathBuf,
-    unique: Option<(u64, u64)>,
+    /// Device and inode, once somebody has asked.
+    unique: OnceLock<Option<(u64, u64)>>,
 }
 
 /// A directory inside the home, or the home.
@@ -51,32 +55,35 @@ impl Deref for Handle<'_> {
 
 impl Home {
     pub(super) fn open(given: &Path) -> io::Result<Home> {
-        let path = given.canonicalize()?;
-        let dir = Dir::open_ambient_dir(&path, cap_std::ambient_authority())?;
-        let found = dir.dir_metadata()?;
-        if !found.is_dir() {
-            return Err(io::Error::new(
-                io::ErrorKind::NotADirectory,
-                "Not a directory",
-            ));
-        }
-        let given = std::path::absolute(given)?;
+        let (path, opened) = open(given)?;
         Ok(Home {
-            dir,
-            path: familiar(path),
-            given,
-            unique: unique(&found),
+            dir: opened,
+            path: path.map_or_else(OnceLock::new, |path| OnceLock::from(familiar(path))),
+            given: std::path::absolute(given)?,
+            unique: OnceLock::new(),
         })
     }
 
     pub(super) fn path(&self) -> &Path {
-        &self.path
+        self.path.get_or_init(|| {
+            path_of(&self.dir)
+                .or_else(|| self.given.canonicalize().ok().map(familiar))
+                // It is gone.
+                .unwrap_or_else(|| self.given.clone())
+        })
+    }
+
+    fn unique(&self) -> Option<(u64, u64)> {
+        *self.unique.get_or_init(|| {
+            let found = self.dir.dir_metadata().ok()?;
+            unique(&found)
+        })
     }
 
     pub(super) fn is_current(&self) -> bool {
         std::fs::metadata(&self.given).is_ok_and(|found| {
             let found = cap_std::fs::Metadata::from_just_metadata(found);
-            found.is_dir() && unique(&found) == self.unique
+            found.is_dir() && unique(&found) == self.unique()
         })
     }
 
@@ -211,7 +218,8 @@ impl Home {
     fn resolve(&self, below: &Path) -> io::Result<PathBuf> {
         let mut todo = parts(below);
         // Where we are: the home, something in it, or one of the directories above it.
-        let mut at = self.path.clone();
+        let home = self.path();
+        let mut at = home.to_owned();
         // The handle of `at`, when there is one.
         let mut handle: Option<Dir> = None;
         let mut links = 0;
@@ -229,7 +237,7 @@ impl Home {
                     continue;
                 }
             };
-            let Ok(inside) = at.strip_prefix(&self.path) else {
+            let Ok(inside) = at.strip_prefix(home) else {
                 at.push(name);
                 self.way_back(&mut at)?;
                 continue;
@@ -258,7 +266,7 @@ impl Home {
             todo.extend(parts(&dir.read_link_contents(&name)?));
             handle = Some(dir);
         }
-        at.strip_prefix(&self.path)
+        at.strip_prefix(home)
             .map(|inside| or_dot(inside).to_owned())
             .map_err(|_| escape())
     }
@@ -266,12 +274,42 @@ impl Home {
     /// Above the home, only the directories that lead down to it are passed through.
     fn way_back(&self, at: &mut PathBuf) -> io::Result<()> {
         if *at == self.given {
-            at.clone_from(&self.path);
-        } else if !self.path.starts_with(&*at) && !self.given.starts_with(&*at) {
+            self.path().clone_into(at);
+        } else if !self.path().starts_with(&*at) && !self.given.starts_with(&*at) {
             return Err(escape());
         }
         Ok(())
     }
+}
+
+/// Opens a home with one system call.
+#[cfg(target_os = "linux")]
+fn open(given: &Path) -> io::Result<(Option<PathBuf>, Dir)> {
+    let dir = Dir::open_ambient_dir(given, cap_std::ambient_authority())?;
+    Ok((None, dir))
+}
+
+/// Opens a home, and gives its path without links, which only the file system can tell.
+#[cfg(not(target_os = "linux"))]
+fn open(given: &Path) -> io::Result<(Option<PathBuf>, Dir)> {
+    let path = given.canonicalize()?;
+    let dir = Dir::open_ambient_dir(&path, cap_std::ambient_authority())?;
+    if !dir.dir_metadata()?.is_dir() {
+        let text = "Not a directory";
+        return Err(io::Error::new(io::ErrorKind::NotADirectory, text));
+    }
+    Ok((Some(path), dir))
+}
+
+/// The path of an open directory, where the system knows it.
+#[cfg(target_os = "linux")]
+fn path_of(dir: &Dir) -> Option<PathBuf> {
+    crate::sys::procfs::path_of(std::os::fd::AsFd::as_fd(dir))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn path_of(_: &Dir) -> Option<PathBuf> {
+    None
 }
 
 /// Renames a name in one directory to one in another that is free.

@@ -410,6 +410,31 @@ fn the_disk_s_room_is_known() {
 }
 
 #[test]
+fn the_real_path_is_that_of_the_directory_that_was_opened() {
+    let place = place();
+    let base = place.home.parent().unwrap();
+    let (link, odd) = (base.join("link"), base.join("odd (deleted)"));
+    fs::create_dir(&odd).unwrap();
+    symlink(&place.home, &link).unwrap();
+    let open = |path: &Path| LocalFilesystem::new(path).unwrap();
+    let (tree, told, odd_tree) = (open(&link), open(&link), open(&odd));
+    assert_eq!(told.home(), place.home);
+    // The link leads elsewhere before anybody has asked.
+    fs::remove_file(&link).unwrap();
+    symlink(&place.out, &link).unwrap();
+    assert_eq!(tree.home(), place.home);
+    assert_eq!(
+        tree.real_path(&path("/dir/x")),
+        Some(place.home.join("dir/x"))
+    );
+    assert_eq!(told.home(), place.home);
+    assert_eq!(odd_tree.home(), odd);
+    let gone = open(&odd);
+    fs::remove_dir(&odd).unwrap();
+    assert_eq!(gone.home(), odd);
+}
+
+#[test]
 fn a_home_that_vanishes_is_an_error_and_its_successor_another_tree() {
     let place = place();
     let tree = &place.tree;
