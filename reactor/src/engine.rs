@@ -6,6 +6,7 @@ use crate::post::{Op, Shared, drop_op};
 use crate::ready::untoken;
 use crate::signals::Signals;
 use crate::slots::Slots;
+use crate::sys::alarm::Alarm;
 use crate::timers::{Due, Timers};
 use crate::{Channel, Context, Dispatcher, Key, Ready};
 use mio::{Registry, Token};
@@ -23,6 +24,8 @@ pub(crate) struct Engine {
     pub(crate) registry: Registry,
     pub(crate) slots: Slots,
     pub(crate) timers: Timers,
+    /// Wakes the loop for timers that are far off. A loop for a few sources saves the descriptor.
+    pub(crate) alarm: Option<Alarm>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) signals: Signals,
     pub(crate) after: VecDeque<After>,
@@ -49,6 +52,7 @@ impl Engine {
             registry,
             slots: Slots::new(),
             timers: Timers::new(),
+            alarm: None,
             shared,
             signals: Signals::new(),
             after: VecDeque::new(),
@@ -103,13 +107,16 @@ impl Engine {
     }
 
     /// How long the poller may wait: not at all while something is to be done, otherwise until the
-    /// next timer. Rounded up to milliseconds, the grain of most pollers, so that the loop does
+    /// next timer, or until anything comes if the alarm will ring for that. Rounded up to milliseconds, the grain of most pollers, so that the loop does
     /// not turn in vain just before a deadline.
     pub(crate) fn wait(&mut self, at_most: Option<Duration>) -> Option<Duration> {
         if !self.again.is_empty() || self.shared.has_work() {
             return Some(Duration::ZERO);
         }
-        let timer = self.timers.next_deadline().map(|deadline| {
+        let next = self.timers.next_deadline();
+        let alarm = self.alarm.as_mut();
+        let next = next.filter(|&next| !alarm.is_some_and(|alarm| alarm.covers(next)));
+        let timer = next.map(|deadline| {
             let left = deadline.saturating_duration_since(Instant::now());
             let millis = left.as_nanos().div_ceil(1_000_000);
             Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX))
@@ -145,6 +152,13 @@ impl Engine {
             return;
         }
         self.call(key, |dispatcher, cx| dispatcher.ready(cx, channel, ready));
+    }
+
+    /// The timers that it rang for come in their own phase.
+    pub(crate) fn alarm_event(&mut self) {
+        if let Some(alarm) = &mut self.alarm {
+            alarm.has_rung();
+        }
     }
 
     /// Signals that arrived since the last turn, to whoever watches them.
@@ -196,9 +210,11 @@ impl Engine {
 
     /// Does what had been posted when this phase began; what is posted meanwhile waits a turn.
     pub(crate) fn run_posted(&mut self) {
-        self.refresh();
         let mut batch = std::mem::take(&mut self.ops);
         self.shared.take(&mut batch);
+        if !batch.is_empty() {
+            self.refresh();
+        }
         for op in batch.drain(..) {
             self.posted(op);
         }

@@ -2,7 +2,8 @@
 
 use crate::engine::Engine;
 use crate::post::Shared;
-use crate::ready::{SIGNALS, WAKER};
+use crate::ready::{ALARM, SIGNALS, WAKER};
+use crate::sys::alarm::Alarm;
 use crate::{Dispatcher, Handle, Key, Ready};
 use mio::{Events, Poll, Waker};
 use std::fmt;
@@ -38,7 +39,9 @@ impl Reactor {
     ///
     /// When the system grants no poller, usually for want of file descriptors.
     pub fn new() -> io::Result<Reactor> {
-        Reactor::sized(EVENTS, SCRATCH)
+        let mut reactor = Reactor::sized(EVENTS, SCRATCH)?;
+        reactor.engine.alarm = Alarm::new(&reactor.engine.registry, ALARM)?;
+        Ok(reactor)
     }
 
     /// A loop for a few sources, such as one that serves one client on a thread of its own: it takes
@@ -111,6 +114,7 @@ impl Reactor {
             match event.token() {
                 WAKER => {}
                 SIGNALS => self.engine.signal_event(),
+                ALARM => self.engine.alarm_event(),
                 token => self.engine.event(token, Ready::from_event(event)),
             }
         }

@@ -196,6 +196,8 @@ pub(crate) const MAX_SLOTS: usize = SLOT_MASK;
 pub(crate) const WAKER: Token = Token(SLOT_MASK << CHANNEL_BITS);
 /// The signal pipe's events.
 pub(crate) const SIGNALS: Token = Token((SLOT_MASK << CHANNEL_BITS) | 1);
+/// The alarm's events.
+pub(crate) const ALARM: Token = Token((SLOT_MASK << CHANNEL_BITS) | 2);
 
 /// `generation | slot | channel`, the lowest bits last. Where `usize` has 32 bits the generation
 /// is cut to 12, which is plenty for the only thing it has to tell apart: the tenants a slot had
@@ -233,7 +235,7 @@ mod tests {
                     let (s, c, is) = untoken(token);
                     assert_eq!((s, c), (slot as usize, channel));
                     assert!(is(generation) && !is(generation.wrapping_add(1)));
-                    assert!(token != WAKER && token != SIGNALS);
+                    assert!(![WAKER, SIGNALS, ALARM].contains(&token));
                 }
             }
         }

@@ -55,6 +55,55 @@ fn the_loop_does_not_turn_in_vain() {
 }
 
 #[test]
+fn distant_ones_fire_whatever_was_set_before_them() {
+    // Of those far enough off for the loop's alarm: later and earlier ones set behind each other, moved
+    // either way, and the one that the alarm was set for gone.
+    let begin = Instant::now();
+    let (mut reactor, log) = with_timers(|cx, ()| {
+        let moved_on = cx.call_later(120 * MS, 1);
+        cx.call_later(200 * MS, 2);
+        cx.call_later(LONG, 3);
+        let gone = cx.call_later(150 * MS, 4);
+        let moved_up = cx.call_later(LONG, 5);
+        cx.reset(moved_on, 400 * MS);
+        cx.reset(moved_up, 300 * MS);
+        cx.cancel(gone);
+    });
+    // The alarm is set for each of these in turn.
+    let mut turns = 0;
+    for (count, least) in [(1, 200), (2, 300), (3, 400)] {
+        turns += turn_until(&mut reactor, || log.len() >= count);
+        assert!(begin.elapsed() >= least * MS);
+    }
+    assert_eq!(log.take(), ["2", "5", "1"]);
+    // In vain it rings once for each timer that was moved on, and turns do not follow each other.
+    assert!(turns <= 10, "{turns} turns");
+}
+
+#[test]
+fn a_timer_that_is_moved_on_all_the_time_fires_in_the_end() {
+    let log = Log::default();
+    let (l, id) = (log.clone(), Rc::new(Cell::new(None)));
+    let (mut reactor, i) = (Loop::new(), id.clone());
+    let probe = Probe::new()
+        .start(move |cx, ()| {
+            i.set(Some(cx.call_later(110 * MS, 1)));
+            cx.call_every(10 * MS, 2);
+        })
+        .timeout(move |cx, (timer, tag)| {
+            l.add(tag.to_string());
+            match id.get() {
+                Some(id) if tag == 2 && l.len() < 20 => cx.reset(id, 110 * MS),
+                _ if tag == 2 => cx.cancel(timer),
+                _ => {}
+            }
+        });
+    reactor.spawn(probe.boxed());
+    turn_until(&mut reactor, || log.len() >= 21);
+    assert_eq!(log.take().last().map(String::as_str), Some("1"));
+}
+
+#[test]
 fn cancel_and_reset_by_another_timer_of_the_same_moment() {
     let log = Log::default();
     let l = log.clone();

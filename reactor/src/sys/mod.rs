@@ -15,5 +15,6 @@ mod other;
 #[cfg(not(any(unix, windows)))]
 pub(crate) use other::{Watch, ignore};
 
+pub(crate) mod alarm;
 pub(crate) mod port;
 pub(crate) mod waiting;
