@@ -7,9 +7,7 @@ use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::time::Duration;
 
-#[cfg(unix)]
-use ftpdlib_reactor::Listener;
-use ftpdlib_reactor::{Channel, Context, Interest, Ready, TcpStream};
+use ftpdlib_reactor::{Channel, Context, Interest, Ready, StreamOptions, TcpStream};
 use socket2::{SockRef, TcpKeepalive};
 
 use crate::auth::ClientCertificate;
@@ -20,24 +18,13 @@ use crate::tls::{MAX_WRITE, Tunnel, TunnelWants};
 
 /// Reads at most of bytes that nobody wants.
 const MAX_DISCARDS: u32 = 4;
-/// Whether an accepted socket has the options of the listening socket that it came from, those of
-/// TCP included. It does on every Unix that we know.
-const INHERITED: bool = cfg!(any(
-    target_os = "linux",
-    target_os = "android",
-    target_os = "freebsd",
-    target_os = "netbsd",
-    target_os = "openbsd",
-    target_os = "macos",
-));
-
-/// Sets on a listening socket what its clients' control connections are to have, where that saves
-/// asking for it at each of them.
-#[cfg(unix)]
-pub(crate) fn prepare(listener: &Listener, tcp_no_delay: bool) -> io::Result<()> {
-    let socket = SockRef::from(listener);
-    socket.set_tcp_nodelay(tcp_no_delay)?;
-    socket.set_out_of_band_inline(true)
+/// What a listening socket for control connections is to give them. Urgent data stays in the stream
+/// (RFC 959, 3.2.3: ABOR comes with a Telnet Synch).
+pub(crate) fn control_options(tcp_no_delay: bool) -> StreamOptions {
+    StreamOptions {
+        no_delay: tcp_no_delay,
+        urgent_inline: true,
+    }
 }
 
 /// A connection. It is registered with the event loop when it first has to wait.
@@ -92,19 +79,14 @@ impl Stream {
         }
     }
 
-    /// For a client's control connection, from a listening socket that was [`prepare`]d. Urgent data
-    /// stays in the stream (RFC 959, 3.2.3: ABOR comes with a Telnet Synch).
-    pub(crate) fn control(socket: TcpStream, tcp_no_delay: bool) -> io::Result<Stream> {
-        if !INHERITED {
-            socket.set_nodelay(tcp_no_delay)?;
-            SockRef::from(&socket).set_out_of_band_inline(true)?;
-        }
-        Ok(Stream {
+    /// For a client's control connection, which was accepted with [`control_options`].
+    pub(crate) fn control(socket: TcpStream) -> Stream {
+        Stream {
             socket,
             watched: None,
             urgent: true,
             tunnel: None,
-        })
+        }
     }
 
     /// For a socket that the event loop watches already, for it to become connected.

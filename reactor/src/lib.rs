@@ -110,7 +110,7 @@ pub use acceptor::{AcceptLoop, Acceptor};
 pub use connect::{connect, finish_connect};
 pub use context::Context;
 pub use dispatcher::Dispatcher;
-pub use listener::{Accepted, ListenOptions, Listener};
+pub use listener::{Accepted, ListenOptions, Listener, StreamOptions};
 pub use mio::Interest;
 pub use mio::event::Source;
 pub use mio::net::{TcpListener, TcpStream};

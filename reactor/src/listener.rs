@@ -5,7 +5,7 @@ use crate::sys::waiting;
 use mio::event::Source;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
@@ -21,6 +21,42 @@ pub struct ListenOptions {
     /// `IPV6_V6ONLY`: `Some(true)` for IPv6 alone, `Some(false)` for IPv4 as well. The default
     /// `None` is IPv4 as well where the system can (OpenBSD cannot). Only of use on IPv6.
     pub only_v6: Option<bool>,
+    /// What the connections that it accepts are like. Default: as the system has it.
+    pub streams: StreamOptions,
+}
+
+/// Options of connections. Those of a listening socket hold for each that it accepts, and cost
+/// nothing then where the system hands them down.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StreamOptions {
+    /// `TCP_NODELAY`: small writes do not wait for each other. Default false.
+    pub no_delay: bool,
+    /// `SO_OOBINLINE`: urgent data is read in its place among the rest. Default false.
+    pub urgent_inline: bool,
+}
+
+impl StreamOptions {
+    /// Whether an accepted socket begins with the options of its listening socket, those of TCP
+    /// included, as they were when the connection came about: so it is on every Unix that we know.
+    const HANDED_DOWN: bool = cfg!(any(
+        target_os = "linux",
+        target_os = "android",
+        target_os = "freebsd",
+        target_os = "netbsd",
+        target_os = "openbsd",
+        target_os = "macos",
+    ));
+
+    fn apply(self, socket: SockRef<'_>) -> io::Result<()> {
+        // Both are off in a new socket.
+        if self.no_delay {
+            socket.set_tcp_nodelay(true)?;
+        }
+        if self.urgent_inline {
+            socket.set_out_of_band_inline(true)?;
+        }
+        Ok(())
+    }
 }
 
 impl Default for ListenOptions {
@@ -29,6 +65,7 @@ impl Default for ListenOptions {
             backlog: 128,
             reuse_addr: cfg!(not(windows)),
             only_v6: None,
+            streams: StreamOptions::default(),
         }
     }
 }
@@ -51,6 +88,8 @@ pub struct Listener {
     inner: TcpListener,
     /// 0 where only the system knows.
     port: u16,
+    /// To be set on each connection.
+    streams: StreamOptions,
 }
 
 /// How often one `accept` tries again before it reports the failure.
@@ -103,15 +142,22 @@ impl Listener {
         ))
     }
 
-    /// Takes over a socket that listens already, for instance one that was inherited.
+    /// Takes over a socket that listens already, for instance one that was inherited. Connections may
+    /// wait in it already, so their options are set when they are accepted.
     ///
     /// # Errors
     ///
     /// When it cannot be made nonblocking.
-    pub fn from_std(listener: std::net::TcpListener) -> io::Result<Listener> {
+    pub fn from_std(
+        listener: std::net::TcpListener,
+        streams: StreamOptions,
+    ) -> io::Result<Listener> {
         listener.set_nonblocking(true)?;
-        let inner = TcpListener::from_std(listener);
-        Ok(Listener { inner, port: 0 })
+        Ok(Listener {
+            inner: TcpListener::from_std(listener),
+            port: 0,
+            streams,
+        })
     }
 
     /// The port it listens on; the system is asked only where it chose.
@@ -146,7 +192,11 @@ impl Listener {
         loop {
             tries -= 1;
             match self.inner.accept() {
-                Ok((stream, peer)) => return Ok(Accepted::Stream(stream, peer)),
+                Ok((stream, peer)) => {
+                    // A connection that died already says so at its first read or write.
+                    let _ = self.streams.apply(SockRef::from(&stream));
+                    return Ok(Accepted::Stream(stream, peer));
+                }
                 Err(error) => match failure(&error) {
                     Failure::WouldBlock => return Ok(Accepted::WouldBlock),
                     Failure::Exhausted => return Ok(Accepted::Exhausted),
@@ -197,9 +247,19 @@ fn open(ip: IpAddr, options: ListenOptions) -> io::Result<Socket> {
 }
 
 fn listen(socket: Socket, port: u16, options: ListenOptions) -> io::Result<Listener> {
+    let mut streams = options.streams;
+    if StreamOptions::HANDED_DOWN {
+        // From the first connection on.
+        streams.apply(SockRef::from(&socket))?;
+        streams = StreamOptions::default();
+    }
     socket.listen(options.backlog)?;
     let inner = TcpListener::from_std(socket.into());
-    Ok(Listener { inner, port })
+    Ok(Listener {
+        inner,
+        port,
+        streams,
+    })
 }
 
 fn is_taken(error: &io::Error) -> bool {

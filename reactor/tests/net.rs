@@ -4,10 +4,10 @@ mod common;
 
 use common::*;
 use ftpdlib_reactor::{
-    AcceptLoop, Accepted, Acceptor, Interest, ListenOptions, Listener, TcpStream, connect,
-    finish_connect,
+    AcceptLoop, Accepted, Acceptor, Interest, ListenOptions, Listener, StreamOptions, TcpStream,
+    connect, finish_connect,
 };
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, SockRef, Socket, Type};
 use std::cell::{Cell, RefCell};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream as StdStream};
@@ -117,8 +117,38 @@ fn a_range_ends_at_a_real_error() {
 #[test]
 fn a_socket_that_exists_is_taken_over() {
     let listener = std::net::TcpListener::bind((LOCAL, 0)).unwrap();
-    let listener = Listener::from_std(listener).unwrap();
+    let listener = Listener::from_std(listener, StreamOptions::default()).unwrap();
     assert!(matches!(listener.accept(), Ok(Accepted::WouldBlock)));
+}
+
+#[test]
+fn accepted_streams_have_the_options_that_were_asked_for() {
+    for (no_delay, urgent_inline) in [(false, false), (true, false), (false, true), (true, true)] {
+        let streams = StreamOptions {
+            no_delay,
+            urgent_inline,
+        };
+        let options = ListenOptions {
+            streams,
+            ..ListenOptions::default()
+        };
+        let bound = Listener::bind(SocketAddr::new(LOCAL, 0), options).unwrap();
+        let given = std::net::TcpListener::bind((LOCAL, 0)).unwrap();
+        let addr = given.local_addr().unwrap();
+        // This one comes before anybody has set an option.
+        let _early = StdStream::connect(addr).unwrap();
+        let given = Listener::from_std(given, streams).unwrap();
+        let _late = StdStream::connect(addr).unwrap();
+        let _client = StdStream::connect(bound.local_addr().unwrap()).unwrap();
+        for listener in [&bound, &given, &given] {
+            let Accepted::Stream(stream, _) = listener.accept().unwrap() else {
+                panic!("nobody is there");
+            };
+            let socket = SockRef::from(&stream);
+            assert_eq!(socket.tcp_nodelay().unwrap(), no_delay);
+            assert_eq!(socket.out_of_band_inline().unwrap(), urgent_inline);
+        }
+    }
 }
 
 /// Accepts `count` connections with that budget; how many turns it took, and who came.

@@ -19,6 +19,7 @@ use crate::proto::encoding::Encoding;
 use crate::session::custom::Command;
 use crate::session::guard::Guard;
 use crate::session::handler::Handler;
+use crate::stream::control_options;
 use crate::sys::local_time;
 use crate::tls::Tls;
 
@@ -340,6 +341,7 @@ impl Builder {
         for &address in &addresses {
             let options = ListenOptions {
                 backlog: self.backlog,
+                streams: control_options(self.settings.config.tcp_no_delay),
                 ..ListenOptions::default()
             };
             match Listener::bind(address, options) {
@@ -360,7 +362,8 @@ impl Builder {
     ///
     /// [`Error::Bind`] when it cannot be used, [`Error::Config`] for settings that cannot be.
     pub fn listener(self, listener: TcpListener) -> Result<FtpServer, Error> {
-        let listener = Listener::from_std(listener);
+        let streams = control_options(self.settings.config.tcp_no_delay);
+        let listener = Listener::from_std(listener, streams);
         let unusable = |source| Error::Bind {
             address: "the given socket".to_owned(),
             source,
@@ -386,9 +389,6 @@ impl Builder {
         let address = listener
             .local_addr()
             .map_err(Error::system("ask for the address"))?;
-        #[cfg(unix)]
-        crate::stream::prepare(&listener, self.settings.config.tcp_no_delay)
-            .map_err(Error::system("set the options of the listening socket"))?;
         Ok(FtpServer::new(listener, address, is_ours, self.settings))
     }
 }

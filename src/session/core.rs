@@ -97,7 +97,7 @@ impl Core {
             Some(address) => address,
             None => socket.local_addr()?,
         };
-        let stream = Stream::control(socket, service.config.tcp_no_delay)?;
+        let stream = Stream::control(socket);
         let interpreter = Interpreter::new(
             Arc::clone(&service.config),
             service.table.clone(),

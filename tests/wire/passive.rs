@@ -35,6 +35,44 @@ fn pasv_and_epsv_tell_where_the_server_listens() {
 }
 
 #[test]
+fn who_comes_to_one_of_several_addresses_is_told_that_one() {
+    let second = Ipv4Addr::new(127, 0, 0, 2);
+    let given = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+    let given_addr = given.local_addr().unwrap();
+    let mut users = ftpdlib::DummyAuthorizer::new();
+    let home = tempfile::tempdir().unwrap();
+    users.add_anonymous(home.path()).unwrap();
+    let given = ftpdlib::FtpServer::builder()
+        .authorizer(users)
+        .listener(given)
+        .unwrap();
+    let _given = given.spawn().unwrap();
+    let all = TestServer::on(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |builder| builder);
+    let one = TestServer::start();
+    for (server, ips) in [
+        (given_addr, &[Ipv4Addr::LOCALHOST, second][..]),
+        (all.addr(), &[Ipv4Addr::LOCALHOST, second]),
+        (one.addr(), &[Ipv4Addr::LOCALHOST]),
+    ] {
+        for &ip in ips {
+            // Not every system has it.
+            if TcpListener::bind((ip, 0)).is_err() {
+                continue;
+            }
+            let addr = SocketAddr::new(ip.into(), server.port());
+            let mut client = Client::connect(addr);
+            client.expect_reply(220);
+            client.login_as("anonymous", "");
+            let status = client.expect("STAT", 211);
+            status.contains(&format!("Connected to: {addr}\r\n"));
+            let pasv = client.expect("PASV", 227);
+            let data = crate::common::client::parse_227(&pasv.text);
+            assert_eq!(data.ip(), IpAddr::V4(ip));
+        }
+    }
+}
+
+#[test]
 fn epsv_knows_its_families() {
     let server = TestServer::start();
     let mut client = server.login();
