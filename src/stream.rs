@@ -34,6 +34,8 @@ pub(crate) struct Stream {
     watched: Option<Wants>,
     /// Urgent data is in line, and watched for.
     urgent: bool,
+    /// The last read got less than there was room for.
+    short: bool,
     tunnel: Option<Box<Tunnel>>,
 }
 
@@ -75,6 +77,7 @@ impl Stream {
             socket,
             watched: None,
             urgent: false,
+            short: false,
             tunnel: None,
         }
     }
@@ -85,6 +88,7 @@ impl Stream {
             socket,
             watched: None,
             urgent: true,
+            short: false,
             tunnel: None,
         }
     }
@@ -194,8 +198,22 @@ impl Stream {
     pub(crate) fn read(&mut self, scratch: &mut [u8], max: usize) -> io::Result<usize> {
         match &mut self.tunnel {
             Some(tunnel) => tunnel.read(&mut self.socket, scratch, max),
-            None => retry(|| self.socket.read(&mut scratch[..max])),
+            None => {
+                let count = retry(|| self.socket.read(&mut scratch[..max]))?;
+                self.short = count < max;
+                Ok(count)
+            }
         }
+    }
+
+    /// Whether the last [`read`](Stream::read), which gave something, has emptied the stream; then an
+    /// event tells of what comes next, but for what is said at [`Ready::SHORT_READ_EMPTIES`].
+    pub(crate) fn is_emptied(&self) -> bool {
+        Ready::SHORT_READ_EMPTIES
+            && match &self.tunnel {
+                Some(tunnel) => tunnel.is_emptied(),
+                None => self.short,
+            }
     }
 
     /// Work that reading was since this was last asked, in bytes, where it is more than the bytes

@@ -75,11 +75,8 @@ impl Control {
     pub(super) fn set_readable(&mut self, ready: Ready) {
         self.readable = true;
         // An end that was announced once is not announced again, and reads stop at urgent data.
-        self.unsure = !Ready::SHORT_READ_EMPTIES
-            || ready.is_read_closed()
-            || ready.is_urgent()
-            || ready.is_again()
-            || ready.is_woken();
+        self.unsure =
+            ready.is_read_closed() || ready.is_urgent() || ready.is_again() || ready.is_woken();
     }
 
     /// A turn of the loop begins for this client.
@@ -110,7 +107,7 @@ impl Control {
                 Ok(0) => self.at_end = true,
                 Ok(count) => {
                     // Nearly always it is one command, and the next one comes after its reply.
-                    self.readable = self.unsure || count == READ || self.stream.is_secured();
+                    self.readable = self.unsure || !self.stream.is_emptied();
                     self.take_in(scratch, count);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable = false,

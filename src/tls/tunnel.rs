@@ -60,6 +60,8 @@ pub(crate) struct Tunnel {
     /// Bytes of ciphertext that were read and nobody has asked for yet.
     worked: usize,
     stride: Stride,
+    /// The last `read` came to the transport, which had less than there was room for.
+    short: bool,
 }
 
 /// What a tunnel wants of its transport, whatever the session wants.
@@ -92,6 +94,7 @@ impl Tunnel {
             held: false,
             worked: 0,
             stride: Stride::default(),
+            short: false,
         })
     }
 
@@ -196,6 +199,7 @@ impl Tunnel {
         max: usize,
     ) -> io::Result<usize> {
         let max = max.clamp(1, scratch.len());
+        self.short = false;
         // Answers to a key update and the like; whoever waits to read waits to write those too.
         if self.outgoing.is_pending() {
             match self.flush(io) {
@@ -220,6 +224,13 @@ impl Tunnel {
             true => Ok(0),
             false => Err(io::ErrorKind::Interrupted.into()),
         }
+    }
+
+    /// Whether the last [`read`](Tunnel::read) got less of the transport than there was room for, and
+    /// gave all that came of it: the next one has nothing to give before the transport has.
+    pub(crate) fn is_emptied(&self) -> bool {
+        let kept = self.backlog || self.taken < self.plain.len();
+        self.short && !kept && !self.ended && self.failed.is_none()
     }
 
     /// Bytes of ciphertext that were read since this was last asked.
@@ -277,6 +288,7 @@ impl Tunnel {
                 count => {
                     end += count;
                     self.worked += count;
+                    self.short = count < room;
                 }
             }
         }

@@ -252,6 +252,43 @@ fn what_comes_with_the_end_of_the_handshake_is_not_lost() {
 }
 
 #[test]
+fn it_is_known_when_only_the_transport_can_give_more() {
+    let pki = Pki::new();
+    // What came with the end of the handshake says nothing of what came since.
+    let mut duo = Duo::new(
+        pki.tls().session().unwrap().data().unwrap(),
+        &pki.client(VERSIONS[0]),
+    );
+    duo.client_writes(b"early");
+    duo.try_shake_hands().unwrap();
+    duo.client_writes(b"late");
+    assert_eq!(duo.read_all(100).0, b"earlylate");
+
+    let emptied = |duo: &mut Duo, max: usize, expected: &[u8]| {
+        assert_eq!(duo.read(max).unwrap(), expected);
+        duo.server.is_emptied()
+    };
+    duo.client_writes(b"one");
+    assert!(emptied(&mut duo, 100, b"one"));
+    // The second is read already, and then nobody has asked the transport.
+    duo.client_writes(b"one");
+    duo.client_writes(b"two");
+    assert!(!emptied(&mut duo, 1, b"one") && !emptied(&mut duo, 1, b"two"));
+    assert_eq!(kind(duo.read(100).map(drop)), io::ErrorKind::WouldBlock);
+    // The rest of a record announces itself.
+    duo.client_writes(b"one");
+    duo.client_writes(b"half");
+    let rest = duo.wire.to_server.split_off(duo.wire.to_server.len() - 3);
+    assert!(emptied(&mut duo, 100, b"one"));
+    duo.wire.to_server.extend(rest);
+    assert!(emptied(&mut duo, 100, b"half"));
+    // The end, which came with the last words, does not.
+    duo.client_writes(b"last");
+    duo.client_closes();
+    assert!(!emptied(&mut duo, 100, b"last") && !emptied(&mut duo, 100, b""));
+}
+
+#[test]
 fn an_uploading_client_gets_no_byte_behind_the_handshake() {
     let pki = Pki::new();
     for version in VERSIONS {
