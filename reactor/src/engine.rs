@@ -210,11 +210,9 @@ impl Engine {
 
     /// Does what had been posted when this phase began; what is posted meanwhile waits a turn.
     pub(crate) fn run_posted(&mut self) {
+        self.refresh();
         let mut batch = std::mem::take(&mut self.ops);
         self.shared.take(&mut batch);
-        if !batch.is_empty() {
-            self.refresh();
-        }
         for op in batch.drain(..) {
             self.posted(op);
         }

@@ -11,7 +11,8 @@
 //! closures, and channels that wake. Each phase does what was there when it began: a timer that a
 //! timer sets waits for the next turn however short it is, and so does a message that a message's
 //! receiver sends. The loop waits in the poller exactly until the next timer, and not at all while
-//! there is something to do.
+//! there is something to do. A turn with nothing in it is possible, for instance when a timer was
+//! moved to a later time.
 //!
 //! **Events are edges.** [`ready`](Dispatcher::ready) says that a channel *may* get on. Read or
 //! write until `WouldBlock`: what is left after that announces itself. Or stop before that, when a
