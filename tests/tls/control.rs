@@ -301,6 +301,34 @@ fn the_end_of_a_control_connection_is_said() {
 }
 
 #[test]
+fn what_comes_with_the_end_of_a_control_connection_is_answered() {
+    let pki = Pki::new();
+    let server = server(&pki, |tls| tls);
+    for round in 0..20 {
+        let mut ftps = Ftps::explicit(server.addr(), &pki.client(&TLS13));
+        ftps.expect("NOOP", 200);
+        let Secure { tls, socket } = &mut ftps.control;
+        let mut records = Vec::new();
+        for command in [&b"NOOP\r\n"[..], b"NO", b"OP\r\n", b"NOOP\r\n"] {
+            tls.writer().write_all(command).unwrap();
+        }
+        if round % 2 == 0 {
+            tls.send_close_notify();
+        }
+        while tls.wants_write() {
+            tls.write_tls(&mut records).unwrap();
+        }
+        // The cut goes through another record each time.
+        let (first, second) = records.split_at(records.len() * (round + 1) / 21);
+        socket.write_all(first).unwrap();
+        socket.write_all(second).unwrap();
+        socket.shutdown(std::net::Shutdown::Write).unwrap();
+        let replies = String::from_utf8(ftps.control.read_to_end().unwrap()).unwrap();
+        assert_eq!(replies.matches("200 ").count(), 3, "{round}: {replies}");
+    }
+}
+
+#[test]
 fn a_client_certificate_reaches_authorizer_and_handler() {
     use ftpdlib::{Account, AuthFailed, Authorizer, Credentials, DummyAuthorizer, Perm};
 
