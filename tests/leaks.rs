@@ -12,7 +12,7 @@ use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
 use common::client::{connect, eprt_command, expect_data_end, reset};
-use common::{Client, Mode, PATIENCE, Recorder, TestServer, sample};
+use common::{Client, Mode, PATIENCE, Recorder, SHORT, TestServer, sample};
 use ftpdlib::{Command, Reply};
 
 /// Entries of a directory that lists something of this process.
@@ -48,8 +48,11 @@ fn settle(what: &str, most: usize, now: impl Fn() -> usize) {
     }
 }
 
+/// What a client does to a server.
+type Mishap = fn(&TestServer, &mut Client);
+
 /// Everything that may go wrong in a session, each in one of its own.
-const MISHAPS: &[fn(&TestServer, &mut Client)] = &[
+const MISHAPS: &[Mishap] = &[
     |_, client| {
         let mut data = client.begin("RETR big");
         data.read_exact(&mut [0; 1000]).unwrap();
@@ -125,17 +128,7 @@ const MISHAPS: &[fn(&TestServer, &mut Client)] = &[
         let addr = deaf.local_addr().unwrap().as_socket().unwrap();
         client.expect(eprt_command(addr), 425);
     },
-    // Time runs out, for a listener, for stalled data, for a login.
-    |_, client| {
-        client.passive_address(Mode::Epsv);
-        client.expect("STOR up", 150);
-        client.expect_reply(425);
-    },
-    |_, client| {
-        let _data = client.begin("STOR up");
-        client.expect_reply(421);
-        client.expect_end();
-    },
+    // Refused, and gone before it was told.
     |server, _| {
         let mut client = server.connect();
         client.expect("USER user", 331);
@@ -182,6 +175,21 @@ const MISHAPS: &[fn(&TestServer, &mut Client)] = &[
     },
 ];
 
+/// Time runs out: for a listener, and for data that stalls. What is to come before is in one segment.
+const DELAYS: &[Mishap] = &[
+    |_, client| {
+        client.begin_unconnected("STOR up");
+        client.expect_reply(425);
+    },
+    |_, client| {
+        let listener = client.listen();
+        let addr = listener.local_addr().unwrap();
+        client.send(format!("{}\r\nSTOR up\r\n", eprt_command(addr)));
+        client.expect_replies(&[200, 125, 421]);
+        client.expect_end();
+    },
+];
+
 /// Works until nobody wants it, on the pool.
 fn work() -> Command {
     Command::new("XWORK").pooled(|work, _| {
@@ -212,8 +220,8 @@ fn hold() -> Command {
     })
 }
 
-fn go_wrong(server: &TestServer) {
-    for mishap in MISHAPS {
+fn go_wrong(server: &TestServer, mishaps: &[Mishap]) {
+    for mishap in mishaps {
         let mut client = server.login();
         mishap(server, &mut client);
     }
@@ -223,21 +231,17 @@ fn go_wrong(server: &TestServer) {
 fn nothing_leaks() {
     let before = (descriptors(), threads());
     {
-        let server = TestServer::with(|builder| {
-            builder
-                .command(work())
-                .command(offload())
-                .command(hold())
-                .passive_timeout(Duration::from_millis(300))
-                .data_timeout(Duration::from_millis(500))
-        });
+        let server =
+            TestServer::with(|builder| builder.command(work()).command(offload()).command(hold()));
+        let hasty = TestServer::with(|builder| builder.passive_timeout(SHORT).data_timeout(SHORT));
         server.write_sparse("big", 64 << 20);
         std::process::Command::new("mkfifo")
             .arg(server.path("fifo"))
             .status()
             .unwrap();
         // The first time the loop makes what it keeps.
-        go_wrong(&server);
+        go_wrong(&server, MISHAPS);
+        go_wrong(&hasty, DELAYS);
         settle("descriptors", before.0 + 20, descriptors);
         let warm = {
             let mut client = server.login();
@@ -250,7 +254,8 @@ fn nothing_leaks() {
             descriptors()
         };
         for _ in 0..3 {
-            go_wrong(&server);
+            go_wrong(&server, MISHAPS);
+            go_wrong(&hasty, DELAYS);
         }
         settle("descriptors", warm, descriptors);
     }

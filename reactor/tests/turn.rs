@@ -120,10 +120,8 @@ fn closing_waits_for_the_callback_and_closes_the_socket() {
     reactor.spawn(
         Probe::new()
             .owning(stream)
-            .start(|cx, ()| {
-                cx.call_later(Duration::from_millis(1), 1);
-            })
             .ready(move |cx, _| {
+                cx.call_later(Duration::from_millis(1), 1);
                 cx.close();
                 cx.again(ZERO);
                 cx.call_later(Duration::ZERO, 2);

@@ -280,10 +280,32 @@ impl Client {
         data
     }
 
+    /// Begins a transfer, and connects when the 1xx is there. The server never has a connection or a
+    /// socket that waits for a command, so that time limits on these do not matter.
+    #[track_caller]
+    pub(crate) fn begin_first(&mut self, line: impl AsRef<[u8]>) -> TcpStream {
+        connect(self.begin_unconnected(line))
+    }
+
+    /// Begins a transfer, and says where to connect to.
+    #[track_caller]
+    pub(crate) fn begin_unconnected(&mut self, line: impl AsRef<[u8]>) -> SocketAddr {
+        self.send([b"EPSV\r\n", line.as_ref(), b"\r\n"].concat());
+        let port = parse_229(&self.expect_reply(229).text);
+        self.expect_started(line);
+        SocketAddr::new(self.stream.peer_addr().expect("connected").ip(), port)
+    }
+
     /// Sends a transfer command, whose first reply must be a 1xx.
     #[track_caller]
     pub(crate) fn started(&mut self, line: impl AsRef<[u8]>) -> Reply {
-        let reply = self.cmd(line.as_ref());
+        self.line(line.as_ref());
+        self.expect_started(line)
+    }
+
+    #[track_caller]
+    fn expect_started(&mut self, line: impl AsRef<[u8]>) -> Reply {
+        let reply = self.reply();
         let line = String::from_utf8_lossy(line.as_ref());
         assert!(
             matches!(reply.code, 125 | 150),

@@ -18,6 +18,7 @@ use std::fs;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use ftpdlib::{Builder, DummyAuthorizer, FtpServer, Perm, ServerHandle, Workers};
@@ -28,11 +29,16 @@ use tempfile::TempDir;
 pub(crate) use client::{Client, Mode};
 pub(crate) use record::{Record, Recorder};
 
-/// Every wait ends after this, and the test fails.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// Every wait ends after this, and the test fails. No test that passes gets near it, on a machine
+/// that hardly runs either.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A time limit that a test wants to see run out.
+/// A time limit that a test wants to see run out. Nobody can be sure to be in time for it: what is to
+/// come before is sent in one segment with what starts it.
 pub(crate) const SHORT: Duration = Duration::from_millis(500);
+
+/// A time limit for which a test wants to be in time, and still see it run out.
+pub(crate) const LIMIT: Duration = Duration::from_secs(5);
 
 pub(crate) const USER: &str = "user";
 pub(crate) const PASSWORD: &str = "12345";
@@ -59,6 +65,12 @@ impl TestServer {
     /// The same on `::1`.
     pub(crate) fn ipv6(settings: impl FnOnce(Builder) -> Builder) -> TestServer {
         TestServer::on(Ipv6Addr::LOCALHOST.into(), settings)
+    }
+
+    /// The same on an address that nobody else is at, so that no other test gets a port of this
+    /// server's when it is free again. Where there is but one such address, on that.
+    pub(crate) fn apart() -> TestServer {
+        TestServer::on(own_loopback().into(), |server| server)
     }
 
     /// The same on an address of one's choice.
@@ -228,6 +240,18 @@ pub(crate) fn record() -> Arc<Record> {
         true => Record::default(),
         false => Record::over_processes(),
     })
+}
+
+/// A loopback address that this process uses once. Linux has a whole network of them.
+pub(crate) fn own_loopback() -> Ipv4Addr {
+    static USED: AtomicU8 = AtomicU8::new(0);
+    if cfg!(not(target_os = "linux")) {
+        return Ipv4Addr::LOCALHOST;
+    }
+    let [.., high, low] = std::process::id().to_be_bytes();
+    // The first ones, such as 127.0.0.2, are others'.
+    let net = 10 + USED.fetch_add(1, Ordering::Relaxed) % 200;
+    Ipv4Addr::new(127, net, high, low)
 }
 
 /// Bytes that repeat with no power of two, so that a chunk lost or doubled shows.

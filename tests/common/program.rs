@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::{Client, PATIENCE, Record};
@@ -18,6 +18,8 @@ pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_ftpdlib");
 pub(crate) struct Program {
     child: Child,
     log: Arc<Record>,
+    /// Reads standard error to its end.
+    reader: Option<JoinHandle<()>>,
     /// Set, it closes the reading end of standard error with the next line.
     deaf: Arc<AtomicBool>,
     addr: SocketAddr,
@@ -63,7 +65,7 @@ impl Program {
             Arc::new(AtomicBool::new(false)),
         );
         let (for_lines, for_deafness) = (log.clone(), deaf.clone());
-        thread::spawn(move || {
+        let reader = thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                 for_lines.add(line);
                 if for_deafness.load(Ordering::Relaxed) {
@@ -86,6 +88,7 @@ impl Program {
         Program {
             child,
             log,
+            reader: Some(reader),
             deaf,
             addr,
         }
@@ -135,6 +138,17 @@ impl Program {
             .args(["-s", name, &self.pid().to_string()])
             .status();
         assert!(kill.expect("kill").success());
+    }
+
+    /// Ends it, and gives all that it has said. What it said before a client had its reply may not have
+    /// been read yet when he has.
+    #[track_caller]
+    pub(crate) fn last_words(mut self) -> Vec<String> {
+        self.signal("TERM");
+        self.wait();
+        let reader = self.reader.take().expect("nobody else takes it");
+        reader.join().expect("lines");
+        self.log.all()
     }
 
     /// Waits for its end.

@@ -29,7 +29,7 @@ fn a_transfer_may_finish_before_the_end() {
         .unwrap()
         .set_len(size)
         .unwrap();
-    let mut program = Program::start(home.path(), &["-w"]);
+    let mut program = Program::start(home.path(), &["-w", "--grace", "3600"]);
     let mut down = program.anonymous();
     let mut up = program.anonymous();
     let mut receiving = down.begin("RETR big");

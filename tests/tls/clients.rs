@@ -41,7 +41,7 @@ pub(crate) fn run_with(command: &mut Command, input: impl Into<Stdio>) -> Output
 
 fn curl(pki: &Pki) -> Command {
     let mut curl = Command::new("curl");
-    curl.args(["-sS", "--max-time", "20", "-u", "user:12345", "--cacert"]);
+    curl.args(["-sS", "--max-time", "60", "-u", "user:12345", "--cacert"]);
     curl.arg(pki.path("ca.pem"));
     curl
 }
@@ -173,7 +173,7 @@ class Reusing(ftplib.FTP_TLS):
                                             session=self.sock.session)
         return conn, size
 
-ftp = (Reusing if reuse == "yes" else ftplib.FTP_TLS)(context=context, timeout=20)
+ftp = (Reusing if reuse == "yes" else ftplib.FTP_TLS)(context=context, timeout=60)
 ftp.connect(host, port)
 ftp.login("user", "12345")
 ftp.prot_p()

@@ -7,7 +7,7 @@ use rustls::version::TLS13;
 
 use crate::client::{Ftps, Secure};
 use crate::common::client::{connect, connect_narrow, eprt_command, expect_data_end};
-use crate::common::{SHORT, sample};
+use crate::common::{LIMIT, sample};
 use crate::testing::Pki;
 use crate::{VERSIONS, server};
 
@@ -132,7 +132,8 @@ fn a_data_connection_that_is_no_tls_is_522_and_changes_nothing() {
 #[test]
 fn a_data_handshake_has_its_deadline() {
     let pki = Pki::new();
-    let server = server(&pki, |tls| tls.handshake_timeout(SHORT));
+    // Those who do shake hands are to be in time.
+    let server = server(&pki, |tls| tls.handshake_timeout(LIMIT));
     server.write("file", "old");
     let mut ftps = Ftps::login(server.addr(), &pki.client(&TLS13));
     for line in ["STOR file", "RETR file"] {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use ftpdlib::{DummyAuthorizer, FtpServer, Perm, ServerHandle};
 use tempfile::TempDir;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 struct Stage {
     home: TempDir,

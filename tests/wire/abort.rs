@@ -20,7 +20,7 @@ fn abor_with_nothing_to_abort_is_226() {
 
 #[test]
 fn abor_closes_a_listener() {
-    let server = TestServer::start();
+    let server = TestServer::apart();
     let mut client = server.login();
     for mode in [Mode::Pasv, Mode::Epsv] {
         let addr = client.passive_address(mode);
@@ -301,7 +301,7 @@ fn rein_and_user_let_a_transfer_finish() {
 
 #[test]
 fn rein_drops_a_listener() {
-    let server = TestServer::start();
+    let server = TestServer::apart();
     let mut client = server.login();
     let addr = client.passive_address(Mode::Epsv);
     client.expect("REIN", 230);

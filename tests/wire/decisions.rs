@@ -10,7 +10,7 @@ use ftpdlib::{
     Transferred, Verdict,
 };
 
-use crate::common::{Client, PATIENCE, Record, SHORT, TestServer, client, sample};
+use crate::common::{Client, LIMIT, PATIENCE, Record, TestServer, client, sample};
 
 type Held = (&'static str, Sleeping);
 
@@ -297,8 +297,9 @@ fn an_upload_waits_for_its_verdict() {
         (Some(Reply::new(451, "Try again.")), 451),
     ] {
         client.upload("STOR up", "data");
-        client.line("NOOP");
         let guard = stage.guard();
+        // Not before: a line that comes while the transfer runs is answered at once.
+        client.line("NOOP");
         turn(&mut other);
         stage.expect_asleep(&mut client);
         // It is there for whoever decides; what becomes of it is his business.
@@ -474,7 +475,7 @@ fn a_transfer_and_a_timer_go_on_meanwhile() {
 
 #[test]
 fn a_client_that_waits_is_not_idle() {
-    let stage = Stage::limited("command", |builder| builder.timeout(SHORT));
+    let stage = Stage::limited("command", |builder| builder.timeout(LIMIT));
     let mut client = stage.server.connect();
     client.line("FEAT");
     let guard = stage.guard();
@@ -518,8 +519,9 @@ fn quit_waits_for_its_turn_and_a_server_does_not_wait_for_ever() {
     let stage = Stage::new("received");
     let mut client = stage.server.login();
     client.upload("STOR up", "data");
+    let guard = stage.guard();
     client.line("QUIT");
-    stage.guard().answer(Reply::new(550, "No."));
+    guard.answer(Reply::new(550, "No."));
     client.expect_replies(&[550, 221]);
     client.expect_end();
 

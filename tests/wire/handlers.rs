@@ -227,21 +227,33 @@ fn timers_of_a_session_end_with_it() {
         struct Late(Arc<Record>);
         impl Handler for Late {
             fn on_connect(&mut self, session: &mut Session<'_>) {
-                session.call_later(Duration::from_secs(1));
+                session.call_every(Duration::from_millis(1));
             }
-            fn on_disconnect(&mut self, _: &mut Session<'_>) {
-                self.0.add("disconnect");
+            fn on_disconnect(&mut self, session: &mut Session<'_>) {
+                self.0.add(format!("disconnect {}", session.peer()));
             }
-            fn on_timer(&mut self, _: &mut Session<'_>, _: TimerId) {
-                self.0.add("late");
+            fn on_timer(&mut self, session: &mut Session<'_>, _: TimerId) {
+                self.0.add(format!("tick {}", session.peer()));
             }
         }
         Late(record)
     });
-    drop(server.connect());
-    record.wait_for("disconnect");
-    server.stop();
-    assert_eq!(record.all(), ["disconnect"]);
+    let client = server.connect();
+    let [tick, disconnect] = ["tick", "disconnect"]
+        .map(|what| format!("{what} {}", client.stream().local_addr().unwrap()));
+    record.wait_for(&tick);
+    drop(client);
+    record.wait_for(&disconnect);
+    // Another one's go on, long enough for the first one's to show.
+    let other = server.connect();
+    let others = format!("tick {}", other.stream().local_addr().unwrap());
+    let events = record.wait_until(|events| {
+        let ticks = events.iter().filter(|event| **event == others);
+        ticks.count() >= 10
+    });
+    let last = events.iter().rposition(|event| *event == tick);
+    let end = events.iter().position(|event| *event == disconnect);
+    assert!(last < end, "{events:?}");
 }
 
 #[test]
@@ -434,7 +446,7 @@ fn several_servers_live_in_one_process() {
 
 #[test]
 fn dropping_the_handle_stops_the_server_and_frees_its_port() {
-    let server = TestServer::start();
+    let server = TestServer::apart();
     let addr = server.addr();
     let mut client = server.login();
     server.write_sparse("big", 64 << 20);

@@ -4,8 +4,8 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::{Duration, Instant};
 
-use crate::common::client::{connect_from, expect_data_end};
-use crate::common::{Client, Mode, SHORT, TestServer, sample};
+use crate::common::client::{connect_from, connect_narrow, expect_data_end};
+use crate::common::{Client, LIMIT, Mode, SHORT, TestServer, sample};
 
 /// The server must take one more client in, as soon as it has noticed who left; and it has noticed
 /// that this one left too, so that `others` stay, when this returns.
@@ -95,21 +95,25 @@ fn a_transfer_that_stalls_is_421_and_the_end() {
     let server = TestServer::with(|builder| builder.data_timeout(SHORT));
     server.write_sparse("big", 64 << 20);
 
-    // An upload from which nothing comes,
+    // An upload from which nothing more comes,
     let mut client = server.login();
-    let mut data = client.begin("STOR file");
-    data.write_all(b"some").unwrap();
+    let mut data = client.begin_first("STOR file");
+    // Written in time or not, there is an end of it.
+    let _ = data.write_all(b"some");
     client
         .expect_reply(421)
         .contains("Data connection timed out");
     client.expect_end();
     expect_data_end(data);
-    server.record().wait_for("incomplete_received /file 4");
+    server.record().wait_until(|events| {
+        events
+            .iter()
+            .any(|event| event.starts_with("incomplete_received /file "))
+    });
 
     // a download that nobody takes,
     let mut client = server.login();
-    let data = client.narrow_data();
-    client.started("RETR big");
+    let data = connect_narrow(client.begin_unconnected("RETR big"));
     client.expect_reply(421);
     client.expect_end();
     drop(data);
@@ -129,15 +133,14 @@ fn a_transfer_that_stalls_is_421_and_the_end() {
 
 #[test]
 fn a_transfer_that_moves_does_not_stall() {
-    let limit = Duration::from_secs(2);
-    let server = TestServer::with(|builder| builder.data_timeout(limit).timeout(limit));
+    let server = TestServer::with(|builder| builder.data_timeout(LIMIT).timeout(LIMIT));
     let mut client = server.login();
     let mut data = client.begin("STOR file");
     data.set_nodelay(true).unwrap();
     let begun = Instant::now();
     let mut sent = 0;
     // No command comes meanwhile: the idle limit waits for the transfer.
-    while begun.elapsed() < limit + limit / 2 {
+    while begun.elapsed() < LIMIT + LIMIT / 2 {
         data.write_all(b"x").unwrap();
         sent += 1;
     }
@@ -173,10 +176,11 @@ fn downloads_are_held_to_their_rate() {
     server.write("file", &content);
     let mut client = server.login();
     let mut other = server.login();
+    let data = client.data(Mode::Epsv);
     let begun = Instant::now();
-    let data = client.begin("RETR file");
-    // Throttled is the data channel only.
-    client.expect_alive();
+    // Throttled is the data channel only: the second one is answered long before the end of the first.
+    client.send("RETR file\r\nNOOP\r\n");
+    client.expect_replies(&[125, 200]);
     assert!(read_beside(data, &mut other) == content);
     client.expect_reply(226);
     // Two seconds' worth of bytes, of which one second's may burst: it has paused at least once.
@@ -194,9 +198,9 @@ fn uploads_are_held_to_their_rate() {
     let begun = Instant::now();
     let mut data = client.begin("STOR file");
     data.write_all(&content).unwrap();
-    drop(data);
     client.expect_alive();
     other.expect_alive();
+    drop(data);
     client.expect_reply(226);
     let took = begun.elapsed();
     assert!(took > Duration::from_millis(500), "{took:?}");
@@ -214,9 +218,13 @@ fn a_pause_is_not_a_stall_and_can_be_aborted() {
     server.write("file", sample(100_000));
     server.write_sparse("big", 64 << 20);
     let mut client = server.login();
-    assert_eq!(client.fetch("RETR file").len(), 100_000);
+    let mut data = client.begin_first("RETR file");
+    let mut content = Vec::new();
+    data.read_to_end(&mut content).unwrap();
+    client.expect_reply(226);
+    assert_eq!(content.len(), 100_000);
 
-    let mut data = client.begin("RETR big");
+    let mut data = client.begin_first("RETR big");
     data.read_exact(&mut [0; 1000]).unwrap();
     client.line("ABOR");
     client.expect_replies(&[426, 226]);

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use crate::common::client::{connect, connect_from, expect_data_end, is_refused};
-use crate::common::{Client, Mode, SHORT, TestServer, has_ipv6, skipped};
+use crate::common::{Client, LIMIT, Mode, SHORT, TestServer, has_ipv6, skipped};
 
 /// A port that the system gives to nobody by itself, that is free now, and asked for once.
 fn quiet_port() -> u16 {
@@ -100,7 +100,7 @@ fn after_epsv_all_there_is_epsv_only() {
 
 #[test]
 fn a_new_listener_replaces_the_old() {
-    let server = TestServer::start();
+    let server = TestServer::apart();
     let mut client = server.login();
     let mut old = client.passive_address(Mode::Pasv);
     for mode in [Mode::Epsv, Mode::Pasv, Mode::Epsv] {
@@ -123,7 +123,7 @@ fn a_new_listener_replaces_the_old() {
 
 #[test]
 fn one_connection_is_taken_and_no_second() {
-    let server = TestServer::start();
+    let server = TestServer::apart();
     server.write("file", "content");
     let mut client = server.login();
     let addr = client.passive_address(Mode::Epsv);
@@ -247,11 +247,11 @@ fn the_masquerade_map_goes_by_the_address_the_client_came_to() {
 fn who_never_connects_is_told_at_his_next_transfer() {
     let server = TestServer::with(|builder| builder.passive_timeout(SHORT));
     let mut client = server.login();
-    client.passive_address(Mode::Epsv);
-    client.expect("LIST", 150);
+    client.begin_unconnected("LIST");
     client.expect_reply(425).contains("timed out");
     client.expect_alive();
-    client.list("LIST");
+    // Not by a connection for which this test would have to be quick.
+    client.fetch_by(Mode::Eprt, "LIST");
 }
 
 #[test]
@@ -265,7 +265,7 @@ fn a_transfer_command_alone_waits_for_pasv_and_not_for_ever() {
         assert_eq!(reply.code, 425, "{}", reply.text);
     }
     client.expect_alive();
-    client.list("LIST");
+    client.fetch_by(Mode::Eprt, "LIST");
 }
 
 // A second loopback address needs no setup on Linux only.
@@ -296,16 +296,15 @@ mod strangers {
 
     #[test]
     fn a_transfer_that_only_a_stranger_meets_is_425() {
-        let server = TestServer::with(|builder| builder.passive_timeout(SHORT));
+        let server = TestServer::with(|builder| builder.passive_timeout(LIMIT));
         server.write("file", "old");
         let mut client = server.login();
-        let addr = client.passive_address(Mode::Pasv);
-        client.expect("STOR file", 150);
+        let addr = client.begin_unconnected("STOR file");
         let mut stranger = connect_from(STRANGER, addr);
         let _ = stranger.write_all(b"evil");
         client.expect_reply(425).contains("foreign address");
         assert_eq!(server.read("file"), b"old");
-        client.put("STOR file", "new");
+        client.put_by(Mode::Eprt, "STOR file", "new");
     }
 
     #[test]

@@ -18,13 +18,32 @@ use crate::common::{Client, Mode, PATIENCE, Record, Recorder, TestServer};
 /// Scans uploads on the pool, as soon as the gate is open.
 struct Scanner {
     gate: Gate,
+    begun: Sender<()>,
     refused: u32,
+}
+
+/// A server with a scanner, its gate, and a word for each scan that has begun.
+fn scanning() -> (TestServer, Gate, Receiver<()>) {
+    let gate = Gate::default();
+    let for_handlers = gate.clone();
+    let (begun, begins) = channel();
+    let begun = Mutex::new(begun);
+    let server = TestServer::with(|builder| {
+        builder.handler(move |_| Scanner {
+            gate: for_handlers.clone(),
+            begun: begun.lock().unwrap().clone(),
+            refused: 0,
+        })
+    });
+    (server, gate, begins)
 }
 
 impl Handler for Scanner {
     fn on_file_received(&mut self, session: &mut Session<'_>, file: &Transferred) {
-        let (gate, file) = (self.gate.clone(), file.clone());
+        let (gate, begun, file) = (self.gate.clone(), self.begun.clone(), file.clone());
         let work = move || {
+            // A test that does not care has dropped the other end.
+            let _ = begun.send(());
             gate.pass();
             let clean = !std::fs::read(file.real_path())?.starts_with(b"virus");
             if !clean {
@@ -47,17 +66,12 @@ impl Handler for Scanner {
 
 #[test]
 fn an_upload_s_verdict_comes_from_the_pool() {
-    let gate = Gate::default();
-    let for_handlers = gate.clone();
-    let server = TestServer::with(|builder| {
-        builder.handler(move |_| Scanner {
-            gate: for_handlers.clone(),
-            refused: 0,
-        })
-    });
+    let (server, gate, begins) = scanning();
     let mut other = server.login();
     let mut client = server.login();
     client.upload("STOR bad", "virus");
+    // A line that comes while the transfer runs is answered at once.
+    begins.recv_timeout(PATIENCE).unwrap();
     client.line("NOOP");
     for _ in 0..20 {
         other.expect_alive();
@@ -76,14 +90,7 @@ fn an_upload_s_verdict_comes_from_the_pool() {
 
 #[test]
 fn many_wait_for_the_pool_and_all_are_answered() {
-    let gate = Gate::default();
-    let for_handlers = gate.clone();
-    let server = TestServer::with(|builder| {
-        builder.handler(move |_| Scanner {
-            gate: for_handlers.clone(),
-            refused: 0,
-        })
-    });
+    let (server, gate, _) = scanning();
     let mut clients: Vec<_> = (0..30).map(|_| server.login()).collect();
     for (at, client) in clients.iter_mut().enumerate() {
         client.upload(format!("STOR file{at}"), "x");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::common::{SHORT, TestServer};
+use crate::common::{LIMIT, SHORT, TestServer};
 
 /// Every command there is; `HELP` must know each.
 pub(crate) const VERBS: &[&str] = &[
@@ -312,12 +312,11 @@ fn no_idle_limit_and_no_other_limit_either() {
 
 #[test]
 fn commands_keep_an_idle_client_in() {
-    let limit = Duration::from_secs(2);
-    let server = TestServer::with(|builder| builder.timeout(limit));
+    let server = TestServer::with(|builder| builder.timeout(LIMIT));
     let mut client = server.connect();
     let begun = std::time::Instant::now();
     // Far more commands than the limit would let pass, if they did not reset it.
-    while begun.elapsed() < limit + limit / 2 {
+    while begun.elapsed() < LIMIT + LIMIT / 2 {
         client.expect_alive();
     }
 }

@@ -10,7 +10,7 @@ use ftpdlib::{
     Perm, VirtualPath,
 };
 
-use crate::common::{Mode, PATIENCE, TestServer, cannot_reach_callbacks};
+use crate::common::{PATIENCE, TestServer, cannot_reach_callbacks};
 
 /// Every file of it is a download of what the test lets come.
 #[derive(Clone, Default)]
@@ -237,8 +237,7 @@ fn text_and_a_limit_go_with_it() {
     });
     let mut client = server.login();
     client.expect("TYPE A", 200);
-    let mut data = client.data(Mode::Epsv);
-    client.started("RETR tap");
+    let mut data = client.begin_first("RETR tap");
     let mut line = [0; 5];
     // Time without a byte is the source's and not the client's.
     std::thread::sleep(crate::common::SHORT * 2);

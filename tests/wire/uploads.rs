@@ -261,20 +261,16 @@ fn nothing_changes_on_the_disk_before_data_can_flow() {
     let mut client = server.login();
 
     // Aborted before the connection,
-    client.passive_address(Mode::Epsv);
-    client.expect("STOR file", 150);
-    client.expect("ABOR", 426);
-    client.expect_reply(226);
+    client.send("EPSV\r\nSTOR file\r\nABOR\r\n");
+    client.expect_replies(&[229, 150, 426, 226]);
     assert_eq!(server.read("file"), b"old");
     // never connected,
-    client.passive_address(Mode::Epsv);
-    client.expect("STOR file", 150);
+    client.begin_unconnected("STOR file");
     client.expect_reply(425);
     client.expect_alive();
     assert_eq!(server.read("file"), b"old");
     // and gone.
-    client.passive_address(Mode::Epsv);
-    client.expect("STOR new", 150);
+    client.begin_unconnected("STOR new");
     drop(client);
     server.record().wait_for("disconnect");
     assert_eq!(server.read("file"), b"old");
@@ -283,7 +279,7 @@ fn nothing_changes_on_the_disk_before_data_can_flow() {
 
 #[test]
 fn a_new_passive_socket_serves_the_transfer_that_waits() {
-    let server = TestServer::start();
+    let server = TestServer::apart();
     server.write("file", "old");
     let mut client = server.login();
     let first = client.passive_address(Mode::Epsv);

@@ -4,7 +4,6 @@ use std::io::{Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
-use std::time::Duration;
 
 use ftpdlib::reactor::{Acceptor, ListenOptions, Listener, Reactor};
 use ftpdlib::{
@@ -150,9 +149,7 @@ fn a_server_shares_its_loop_with_dispatchers_of_the_programs_own() {
     for _ in 0..3 {
         let mut text = String::new();
         let mut stream = std::net::TcpStream::connect(page).unwrap();
-        stream
-            .set_read_timeout(Some(Duration::from_secs(20)))
-            .unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.read_to_string(&mut text).unwrap();
         assert_eq!(text, "a page\n");
         client.expect_alive();

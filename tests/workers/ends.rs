@@ -12,7 +12,7 @@ fn sigterm_and_sigint_send_the_idle_away_and_let_transfers_finish() {
         .flat_map(|model| [(model, "TERM"), (model, "INT")])
     {
         let home = tempfile::tempdir().unwrap();
-        let mut program = start(model, home.path(), &["-w"]);
+        let mut program = start(model, home.path(), &["-w", "--grace", "3600"]);
         let mut idle = program.anonymous();
         let mut client = program.anonymous();
         let mut data = client.begin("STOR up");
@@ -71,7 +71,7 @@ fn a_signal_to_the_whole_group_counts_once() {
     for model in PROCESSES {
         for number in [libc::SIGINT, libc::SIGTERM] {
             let home = tempfile::tempdir().unwrap();
-            let mut program = start(model, home.path(), &["-w"]);
+            let mut program = start(model, home.path(), &["-w", "--grace", "3600"]);
             let mut client = program.anonymous();
             let mut data = client.begin("STOR up");
             data.write_all(b"all ").unwrap();
