@@ -1,6 +1,6 @@
 //! How many, how long and how fast: the limits on connections, time and bandwidth.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::{Duration, Instant};
 
@@ -159,7 +159,10 @@ fn read_beside(mut data: TcpStream, other: &mut Client) -> Vec<u8> {
     let mut content = Vec::new();
     let mut chunk = [0; 65536];
     loop {
-        let count = data.read(&mut chunk).expect("data");
+        let count = match data.read(&mut chunk) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            count => count.expect("data"),
+        };
         if count == 0 {
             return content;
         }
