@@ -3,6 +3,9 @@
 CARGO ?= cargo
 ARGS  ?=
 
+# Most tests wait most of the time.
+export RUST_TEST_THREADS ?= 8
+
 .DEFAULT_GOAL := help
 .PHONY: help build run test test-poll test-workers lint doc demo bench clients
 
@@ -18,10 +21,16 @@ run: ## share the current folder, writable, on port 2121 (other flags: ARGS="-p 
 test: clients-if-possible ## run all tests; installs the FTP clients they drive if it can
 	$(CARGO) test --workspace $(ARGS)
 
-test-poll: export RUSTFLAGS := $(RUSTFLAGS) --cfg mio_unsupported_force_poll_poll
+# All that waits for events, at the library's end or the program's. Tests of the source, of tools and of users of the
+# system have nothing to do with it.
+test-poll: export RUSTC_WRAPPER := $(CURDIR)/tests/rustc-poll
 test-poll: export CARGO_TARGET_DIR := target/poll
-test-poll: clients-if-possible ## run all tests on the poll(2) backend
-	$(CARGO) test --workspace $(ARGS)
+test-poll: export FTPDLIB_TEST_POLLER := poll
+test-poll: clients-if-possible ## run the tests of library, program and reactor on the poll(2) backend
+	@sh tests/rustc-poll --seed
+	$(CARGO) test --workspace --lib $(POLL_TESTS:%=--test %) $(ARGS)
+
+POLL_TESTS = wire tls clients program workers leaks $(patsubst reactor/tests/%.rs,%,$(wildcard reactor/tests/*.rs))
 
 # Tests that share memory with callbacks cannot be where those run in other processes.
 test-workers: clients-if-possible ## run the tests over the wire in every other worker model

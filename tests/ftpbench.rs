@@ -4,9 +4,9 @@
 
 use std::env;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 fn ftpbench(args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ftpbench"));
@@ -22,10 +22,19 @@ fn fine(output: &Output) -> String {
     said
 }
 
+/// Written by another process: a file that this one writes is open for writing, until they start
+/// theirs, in those that other tests fork meanwhile, and such a file cannot be started.
 fn script(folder: &Path, name: &str, text: &str) {
-    let file = folder.join(name);
-    fs::write(&file, text).unwrap();
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut writer = Command::new("install")
+        .args(["-m", "755", "/dev/stdin"])
+        .arg(folder.join(name))
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("install(1)");
+    let mut input = writer.stdin.take().expect("piped");
+    input.write_all(text.as_bytes()).expect("it reads");
+    drop(input);
+    assert!(writer.wait().expect("its end").success());
 }
 
 /// Rows with little work.

@@ -28,6 +28,23 @@ fn port(listener: &Listener) -> u16 {
     listener.local_addr().unwrap().port()
 }
 
+/// Lest a suite that is to run on poll(2) runs on epoll once more, and nobody sees it.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_poller_is_the_one_that_was_asked_for() {
+    let _reactor = Loop::new();
+    let files = std::fs::read_dir("/proc/self/fd").unwrap();
+    let targets = files.filter_map(|file| std::fs::read_link(file.unwrap().path()).ok());
+    let by_epoll = targets
+        .filter(|target| target.to_string_lossy().contains("eventpoll"))
+        .count()
+        > 0;
+    assert_eq!(by_epoll, !cfg!(mio_unsupported_force_poll_poll));
+    if let Ok(poller) = std::env::var("FTPDLIB_TEST_POLLER") {
+        assert_eq!((poller.as_str(), by_epoll), ("poll", false));
+    }
+}
+
 #[test]
 fn accept_tells_when_nobody_is_there() {
     let listener = listen(LOCAL);

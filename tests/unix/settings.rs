@@ -83,7 +83,13 @@ fn without_root_the_error_says_so() {
     // The program may be where only root may go.
     let place = crate::users::public_place();
     let program = place.path().join("test");
-    std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    // By another process: what this one writes is open for writing, until they start theirs, in those
+    // that other tests fork meanwhile, and such a file cannot be started.
+    let copied = Command::new("cp")
+        .arg(std::env::current_exe().unwrap())
+        .arg(&program)
+        .status();
+    assert!(copied.unwrap().success());
     let output = Command::new("setpriv")
         .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
         .arg(&program)
