@@ -188,15 +188,9 @@ fn write_lets_anonymous_change_things() {
     client.expect("RNTO newer", 250);
     client.expect("DELE newer", 250);
     // Somebody should know.
-    assert!(
-        program
-            .log()
-            .all()
-            .iter()
-            .any(|line| line.starts_with("[W ")),
-        "{:?}",
-        program.log().all()
-    );
+    program
+        .log()
+        .wait_until(|lines| lines.iter().any(|line| line.starts_with("[W ")));
 }
 
 #[test]
