@@ -92,6 +92,7 @@ impl TestServer {
         settings: impl FnOnce(Builder) -> Builder,
     ) -> TestServer {
         let home = tempfile::tempdir().expect("a temporary home");
+        let in_the_library = process::no_forks();
         let mut users = DummyAuthorizer::new();
         users
             .add_user(USER, PASSWORD, home.path(), Perm::ALL)
@@ -109,6 +110,7 @@ impl TestServer {
         let server = settings(builder)
             .bind(SocketAddr::new(address, 0))
             .expect("a free port");
+        drop(in_the_library);
         TestServer {
             addr: server.local_addr(),
             running: Running::new(server),

@@ -3,10 +3,21 @@
 
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::panic::AssertUnwindSafe;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use ftpdlib::FtpServer;
 
 use super::Record;
+
+/// Nobody forks while others read: a child has the thread alone that forked it, and a lock that
+/// another thread holds at that moment, such as the library's, is never free again in the child.
+static FORKS: RwLock<()> = RwLock::new(());
+
+/// To be held by a test that calls the library itself, from making a server on, where servers of
+/// other tests may be forked. Making a [`TestServer`](super::TestServer) does so.
+pub(crate) fn no_forks() -> RwLockReadGuard<'static, ()> {
+    FORKS.read().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Ends when this is dropped, and with it all its workers.
 pub(crate) struct ServerProcess(libc::pid_t);
@@ -16,8 +27,10 @@ impl ServerProcess {
     pub(crate) fn start(server: FtpServer) -> ServerProcess {
         let mut keep: Vec<RawFd> = Record::descriptors();
         keep.push(server.as_fd().as_raw_fd());
-        // SAFETY: the child takes no lock that another thread of the test program could hold: it
-        // closes descriptors that nobody in it uses, serves, and ends without unwinding.
+        let alone = FORKS.write().unwrap_or_else(PoisonError::into_inner);
+        // SAFETY: the child takes no lock that another thread of the test program could hold: nobody
+        // else is in the library now. It closes descriptors that nobody in it uses, serves, and ends
+        // without unwinding.
         match unsafe { libc::fork() } {
             0 => {
                 let served = std::panic::catch_unwind(AssertUnwindSafe(|| {
@@ -30,6 +43,8 @@ impl ServerProcess {
             }
             child => {
                 assert!(child > 0, "fork: {}", std::io::Error::last_os_error());
+                drop(server);
+                drop(alone);
                 ServerProcess(child)
             }
         }

@@ -10,6 +10,7 @@ use ftpdlib::{
 };
 
 use crate::common::client::is_refused;
+use crate::common::process::no_forks;
 use crate::common::{Client, Record, TestServer};
 
 /// A server whose handlers are made by `make`, and the record that they may write to.
@@ -416,6 +417,7 @@ fn a_command_that_removes_trees_stays_inside() {
 
 #[test]
 fn commands_that_cannot_be_are_an_error_of_configuration() {
+    let _in_the_library = no_forks();
     let run = |name: &str| Command::new(name).run(|_, _| Ok(Reply::new(200, "")));
     for wrong in [
         Command::new("XNOTHING"),
@@ -456,6 +458,7 @@ fn dropping_the_handle_stops_the_server_and_frees_its_port() {
     crate::common::client::expect_data_end(data);
     assert!(is_refused(addr), "it still listens");
     // At once, though connections of it are still in TIME_WAIT.
+    let _in_the_library = no_forks();
     let again = FtpServer::builder()
         .bind(addr)
         .expect("the port is free")
@@ -470,6 +473,7 @@ fn dropping_the_handle_stops_the_server_and_frees_its_port() {
 fn a_socket_that_listens_already_can_be_given() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let addr = listener.local_addr().unwrap();
+    let _in_the_library = no_forks();
     let server = FtpServer::builder().listener(listener).unwrap();
     assert_eq!(server.local_addr(), addr);
     // Who connects before it serves waits in the queue.
@@ -483,6 +487,7 @@ fn a_socket_that_listens_already_can_be_given() {
 fn a_port_in_use_is_told_as_one_line() {
     let busy = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let addr: SocketAddr = busy.local_addr().unwrap();
+    let _in_the_library = no_forks();
     let error = FtpServer::builder().bind(addr).expect_err("in use");
     assert!(matches!(error, Error::Bind { .. }));
     let text = error.to_string();
