@@ -303,8 +303,9 @@ impl Client {
         self.expect_started(line)
     }
 
+    /// The next reply, which must be a 1xx.
     #[track_caller]
-    fn expect_started(&mut self, line: impl AsRef<[u8]>) -> Reply {
+    pub(crate) fn expect_started(&mut self, line: impl AsRef<[u8]>) -> Reply {
         let reply = self.reply();
         let line = String::from_utf8_lossy(line.as_ref());
         assert!(

@@ -183,7 +183,8 @@ fn downloads_are_held_to_their_rate() {
     let begun = Instant::now();
     // Throttled is the data channel only: the second one is answered long before the end of the first.
     client.send("RETR file\r\nNOOP\r\n");
-    client.expect_replies(&[125, 200]);
+    client.expect_started("RETR file");
+    client.expect_reply(200);
     assert!(read_beside(data, &mut other) == content);
     client.expect_reply(226);
     // Two seconds' worth of bytes, of which one second's may burst: it has paused at least once.
