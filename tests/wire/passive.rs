@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use crate::common::client::{connect, connect_from, expect_data_end, is_refused};
+use crate::common::process::no_forks;
 use crate::common::{Client, LIMIT, Mode, SHORT, TestServer, has_ipv6, skipped};
 
 /// A port that the system gives to nobody by itself, that is free now, and asked for once.
@@ -42,11 +43,13 @@ fn who_comes_to_one_of_several_addresses_is_told_that_one() {
     let mut users = ftpdlib::DummyAuthorizer::new();
     let home = tempfile::tempdir().unwrap();
     users.add_anonymous(home.path()).unwrap();
+    let in_the_library = no_forks();
     let given = ftpdlib::FtpServer::builder()
         .authorizer(users)
         .listener(given)
         .unwrap();
-    let _given = given.spawn().unwrap();
+    let given = given.spawn().unwrap();
+    drop(in_the_library);
     let all = TestServer::on(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |builder| builder);
     let one = TestServer::start();
     for (server, ips) in [
@@ -70,6 +73,8 @@ fn who_comes_to_one_of_several_addresses_is_told_that_one() {
             assert_eq!(data.ip(), IpAddr::V4(ip));
         }
     }
+    let _in_the_library = no_forks();
+    drop(given);
 }
 
 #[test]
