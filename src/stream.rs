@@ -70,9 +70,7 @@ fn interest(session: Wants, tunnel: Option<TunnelWants>) -> Wants {
 }
 
 impl Stream {
-    pub(crate) fn new(socket: TcpStream, tcp_no_delay: bool) -> Stream {
-        // A connection that died already says so at its first read or write.
-        let _ = socket.set_nodelay(tcp_no_delay);
+    pub(crate) fn new(socket: TcpStream) -> Stream {
         Stream {
             socket,
             watched: None,
@@ -85,24 +83,28 @@ impl Stream {
     /// For a client's control connection, which was accepted with [`control_options`].
     pub(crate) fn control(socket: TcpStream) -> Stream {
         Stream {
-            socket,
-            watched: None,
             urgent: true,
-            short: false,
-            tunnel: None,
+            ..Stream::new(socket)
         }
     }
 
     /// For a socket that the event loop watches already, for it to become connected.
-    pub(crate) fn connected(socket: TcpStream, tcp_no_delay: bool) -> Stream {
+    pub(crate) fn connected(socket: TcpStream) -> Stream {
         let watched = Some(Wants {
             read: false,
             write: true,
         });
         Stream {
             watched,
-            ..Stream::new(socket, tcp_no_delay)
+            ..Stream::new(socket)
         }
+    }
+
+    /// Lets no bytes wait for others to share a packet with, for a connection on which those may be
+    /// long in coming.
+    pub(crate) fn set_no_delay(&self) {
+        // A connection that died already says so at its first read or write.
+        let _ = self.socket.set_nodelay(true);
     }
 
     /// Has the system send a probe after a minute of silence, and then every minute.
@@ -228,6 +230,19 @@ impl Stream {
             Some(tunnel) => tunnel.write(&mut self.socket, buf),
             None => retry(|| self.socket.write(buf)),
         }
+    }
+
+    /// Like [`write`](Stream::write), of the last bytes before the connection is closed: where the
+    /// system can, they leave in one packet with its end.
+    pub(crate) fn write_last(&mut self, buf: &[u8]) -> io::Result<usize> {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        if !self.is_secured() {
+            let flags = libc::MSG_MORE | libc::MSG_NOSIGNAL;
+            let socket = SockRef::from(&self.socket);
+            let send = || retry(|| socket.send_with_flags(buf, flags));
+            return self.socket.try_io(send);
+        }
+        self.write(buf)
     }
 
     /// Sends what was taken and is not sent yet; `WouldBlock` when some is left.

@@ -223,6 +223,13 @@ pub trait File: Send {
     /// Size in bytes now.
     fn size(&self) -> io::Result<u64>;
 
+    /// Size in bytes when it was opened for reading, where that is known without asking. A download
+    /// that has sent as much, and got less than it could take, does not look whether more has come
+    /// since. The default does not know: then a [`read`](File::read) of nothing tells the end.
+    fn size_at_open(&self) -> Option<u64> {
+        None
+    }
+
     /// Closes it. An error here (a full disk may speak only now) is an incomplete upload.
     fn close(self: Box<Self>) -> io::Result<()>;
 

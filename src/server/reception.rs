@@ -31,7 +31,7 @@ pub(super) fn turn_away(socket: TcpStream, peer: SocketAddr, text: &'static str)
     logging::line(Level::Warn, peer, "", text);
     let mut reply = Vec::new();
     Reply::new(421, text).encode(&mut reply);
-    let mut stream = Stream::new(socket, true);
+    let mut stream = Stream::new(socket);
     // Whoever does not take it is closed all the same.
     let _ = stream.write(&reply);
     stream.discard(&mut [0; 512]);

@@ -26,6 +26,10 @@ use crate::stream::Stream;
 /// How long to wait before the next try to take a data connection when descriptors are short.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
+/// How long a client's connection may wait at the passive socket for his next command. Many a client
+/// connects and says at once what for; then the event loop need not tell of both.
+const COMMAND_SOON: Duration = Duration::from_secs(1);
+
 /// Strangers that may be sent away before others have their turn.
 const ACCEPTS_PER_TURN: u32 = 16;
 
@@ -39,12 +43,47 @@ impl Core {
         let counted = self.count_in()?;
         let config = &self.service.config;
         let local = self.interpreter.local();
-        let listener = dtp::listen(cx, local, config.passive_ports.as_ref(), |level, text| {
+        let mut listener = dtp::listen(local, config.passive_ports.as_ref(), |level, text| {
             self.log(level, text);
         })?;
         let port = listener.port()?;
-        self.dtp = Dtp::Listening { listener, counted };
+        // A timeout that is about as short would count the time of a client who has come.
+        let timeout = config.passive_timeout;
+        let hurried = !timeout.is_zero() && timeout < 2 * COMMAND_SOON;
+        let watched = hurried || self.interpreter.awaits_data();
+        if watched {
+            cx.register(&mut listener, DATA, Interest::READABLE)?;
+        } else {
+            self.arm(cx, TAG_ACCEPT, COMMAND_SOON);
+        }
+        self.dtp = Dtp::Listening {
+            listener,
+            counted,
+            watched,
+        };
         Ok(port)
+    }
+
+    /// Has the event loop tell who comes to the passive socket, or is there.
+    fn watch(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if let Dtp::Listening {
+            listener,
+            watched: watched @ false,
+            ..
+        } = &mut self.dtp
+        {
+            cx.register(listener, DATA, Interest::READABLE)?;
+            *watched = true;
+        }
+        Ok(())
+    }
+
+    /// Before a command: takes whom the passive socket has, if nobody has looked yet, so that it finds
+    /// the data connection that its client made before.
+    pub(super) fn meet(&mut self, cx: &mut Context<'_>) {
+        if matches!(self.dtp, Dtp::Listening { watched: false, .. }) {
+            self.accept(cx, false);
+        }
     }
 
     pub(super) fn connect(&mut self, cx: &mut Context<'_>, addr: SocketAddr) {
@@ -96,7 +135,10 @@ impl Core {
                     self.inputs.push_back(Input::DataOpened);
                 }
                 Ok(Arrival::Stranger(peer)) => self.inputs.push_back(Input::DataRejected(peer)),
-                Ok(Arrival::Nobody) => return,
+                Ok(Arrival::Nobody) => match self.watch(cx) {
+                    Ok(()) => return,
+                    Err(error) => return self.inputs.push_back(Input::DataFailed(error)),
+                },
                 Ok(Arrival::Exhausted) => {
                     if !again {
                         let text = "out of file descriptors; a data connection waits";
@@ -113,7 +155,7 @@ impl Core {
     /// The passive socket gives way to the connection that it was for.
     fn adopt(&mut self, socket: TcpStream) {
         if let Dtp::Listening { counted, .. } = mem::take(&mut self.dtp) {
-            let stream = Stream::new(socket, self.service.config.tcp_no_delay);
+            let stream = Stream::new(socket);
             self.dtp = Dtp::Open {
                 stream,
                 flow: None,
@@ -125,7 +167,7 @@ impl Core {
     /// The active connection is made.
     fn open(&mut self) {
         if let Dtp::Connecting { socket, counted } = mem::take(&mut self.dtp) {
-            let stream = Stream::connected(socket, self.service.config.tcp_no_delay);
+            let stream = Stream::connected(socket);
             self.dtp = Dtp::Open {
                 stream,
                 flow: None,
@@ -150,9 +192,12 @@ impl Core {
             allowance: self.allowance(Direction::Sent),
         };
         let secured = matches!(&self.dtp, Dtp::Open { stream, .. } if stream.is_secured());
-        let sendfile = (config.use_sendfile && !secured).then_some(offset);
-        let mut flow = Flow::send(source, sendfile, manner, cx.now());
+        let sendfile = config.use_sendfile && !secured;
+        let mut flow = Flow::send(source, offset, sendfile, manner, cx.now());
         if flow.may_starve() {
+            if let (Dtp::Open { stream, .. }, true) = (&self.dtp, config.tcp_no_delay) {
+                stream.set_no_delay();
+            }
             let number = self.flow_number.wrapping_add(1);
             flow.wake_by(Ready::new(cx.handle(), cx.key(), number));
         }
@@ -193,16 +238,35 @@ impl Core {
 
     fn begin(&mut self, cx: &mut Context<'_>, new: Flow) {
         let now = cx.now();
-        let Dtp::Open { flow, .. } = &mut self.dtp else {
+        let Dtp::Open { stream, flow, .. } = &mut self.dtp else {
             // The connection was lost in the meantime.
             return self
                 .inputs
                 .push_back(Input::Ended(new.end(Verdict::Disconnected, now)));
         };
+        // A client sends when it is told to, by a reply that is not out yet.
+        let is_early = new.wants().read && self.control.has_unsent() && !stream.is_secured();
         *flow = Some(Box::new(new));
         self.flow_number = self.flow_number.wrapping_add(1);
         self.arm(cx, TAG_STALL, self.service.config.data_timeout);
-        self.pump(cx);
+        if is_early {
+            self.wait(cx);
+        } else {
+            self.pump(cx);
+        }
+    }
+
+    /// Has the event loop tell when the connection is ready for the flow.
+    fn wait(&mut self, cx: &mut Context<'_>) {
+        if let Dtp::Open {
+            stream,
+            flow: Some(flow),
+            ..
+        } = &mut self.dtp
+            && let Err(error) = stream.wait_for(cx, DATA, flow.wants())
+        {
+            self.end_flow(Verdict::File(error), cx.now());
+        }
     }
 
     /// Lets the flow move what it can, and arranges for what it needs next.
@@ -229,12 +293,7 @@ impl Core {
             now,
         ) {
             Turn::Again => cx.again(DATA),
-            Turn::Blocked => {
-                let wants = flow.wants();
-                if let Err(error) = stream.wait_for(cx, DATA, wants) {
-                    self.end_flow(Verdict::File(error), now);
-                }
-            }
+            Turn::Blocked => self.wait(cx),
             Turn::Starved => {}
             Turn::Pause(pause) => {
                 flow.sleep(cx.del_channel(DATA));

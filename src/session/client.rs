@@ -96,7 +96,11 @@ impl Client {
                 return self.core.control.flush(cx).map(drop);
             }
             match self.core.control.next_line(cx.scratch())? {
-                Some(line) => self.take(cx, line),
+                Some(line) => {
+                    self.core.meet(cx);
+                    self.settle(cx);
+                    self.take(cx, line);
+                }
                 None if self.core.control.is_at_end() => {
                     self.core.close_when_done(cx);
                 }

@@ -154,6 +154,11 @@ impl Control {
         self.out.extend_from_slice(bytes);
     }
 
+    /// Whether there are replies that have not left.
+    pub(super) fn has_unsent(&self) -> bool {
+        self.sent < self.out.len()
+    }
+
     /// Whether the client takes too long to take its replies.
     pub(super) fn is_clogged(&self) -> bool {
         self.out.len() - self.sent > MAX_UNSENT

@@ -5,13 +5,12 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 
-use ftpdlib_reactor::{Accepted, Context, Interest, ListenOptions, Listener, TcpStream};
+use ftpdlib_reactor::{Accepted, ListenOptions, Listener, TcpStream};
 use log::Level;
 
 use super::census::Counted;
 use super::flow::Flow;
 use super::random;
-use super::slot::DATA;
 use crate::stream::Stream;
 use crate::sys::ports;
 
@@ -28,6 +27,8 @@ pub(super) enum Dtp {
     Listening {
         listener: Listener,
         counted: Counted,
+        /// The event loop tells who comes.
+        watched: bool,
     },
     /// After PORT or EPRT.
     Connecting { socket: TcpStream, counted: Counted },
@@ -52,7 +53,6 @@ pub(super) enum Arrival {
 
 /// Opens the passive socket on the address of `local`, within `range` if there is one.
 pub(super) fn listen(
-    cx: &mut Context<'_>,
     mut local: SocketAddr,
     range: Option<&RangeInclusive<u16>>,
     log: impl Fn(Level, &str),
@@ -69,7 +69,7 @@ pub(super) fn listen(
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => Ok(None),
             found => found.map(Some),
         };
-    let mut listener = match range {
+    Ok(match range {
         // The system would look for a port that no closed connection remembers, ever longer the
         // more transfers there were in the last minute, and in the end in vain. Any that nobody
         // listens on will do.
@@ -88,9 +88,7 @@ pub(super) fn listen(
                 any()?
             }
         },
-    };
-    cx.register(&mut listener, DATA, Interest::READABLE)?;
-    Ok(listener)
+    })
 }
 
 /// Every port of the range once, from a random one on, in steps that a client cannot foresee.

@@ -40,6 +40,10 @@ const MAX_CALLS: usize = 16;
 /// listing is formatted to at once.
 const CHUNK: usize = 64 * 1024;
 
+/// Files of so many bytes at most are read and written, not sent by `sendfile`: then the end of the
+/// connection leaves in one packet with them.
+const SMALL: u64 = 16 * 1024;
+
 /// What a flow needs to go on.
 pub(super) enum Turn {
     /// Another turn: the budget is spent.
@@ -80,6 +84,8 @@ enum Side {
         ascii: Option<ToNetwork>,
         /// Offset of the next `sendfile`; None where it is not used.
         sendfile: Option<u64>,
+        /// What was left of the file when it was opened, and is not read yet; where that is known.
+        left: Option<u64>,
         /// What the connection did not take yet.
         unsent: Vec<u8>,
         sent: usize,
@@ -117,17 +123,23 @@ pub(super) struct Manner {
 }
 
 impl Flow {
-    /// From a source; `sendfile` is the offset to begin at, where the system call may be used.
+    /// From a source, which is at `offset`; by the system call `sendfile` where it pays, if that may be
+    /// used.
     pub(super) fn send(
         source: Source,
-        sendfile: Option<u64>,
+        offset: u64,
+        sendfile: bool,
         manner: Manner,
         now: Instant,
     ) -> Flow {
         let unlimited = manner.limit == 0 && manner.allowance.is_none();
-        let plain = !manner.ascii && !manner.slow && unlimited;
+        let plain = sendfile && !manner.ascii && !manner.slow && unlimited;
+        let left = send::size(&source).map(|size| size.saturating_sub(offset));
+        let is_small = left.is_some_and(|left| left <= SMALL);
+        let sendfile = plain && !is_small && send::has_descriptor(&source);
         let side = Side::Send {
-            sendfile: sendfile.filter(|_| plain && send::has_descriptor(&source)),
+            sendfile: sendfile.then_some(offset),
+            left,
             source: Some(source),
             more: true,
             ascii: manner.ascii.then(ToNetwork::default),

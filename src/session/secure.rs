@@ -75,6 +75,10 @@ impl Core {
         let tunnel = self.tls.as_ref().map(|tls| tls.data());
         match (&mut self.dtp, tunnel) {
             (Dtp::Open { stream, .. }, Some(Ok(tunnel))) => {
+                // Both sides wait for what the other says in the handshake, and at the end.
+                if self.service.config.tcp_no_delay {
+                    stream.set_no_delay();
+                }
                 stream.secure(tunnel);
                 self.shake_hands(cx);
             }

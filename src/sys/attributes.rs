@@ -1,10 +1,29 @@
-//! `utimensat(2)` and `fchmodat(2)`: a file's times and mode by its directory's handle and its
-//! name, without opening the file and without following a link.
+//! `fstatat(2)`, `utimensat(2)` and `fchmodat(2)`: a file's mode and times by its directory's handle
+//! and its name, without opening the file and without following a link.
 
 use std::ffi::{CString, OsStr};
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
+
+/// The mode of `name` in `dir`: what it is, and its permission bits. A name is no path: it has no `/`.
+pub(crate) fn mode(dir: BorrowedFd<'_>, name: &OsStr) -> io::Result<libc::mode_t> {
+    let name = CString::new(name.as_bytes())?;
+    let mut found = MaybeUninit::<libc::stat>::uninit();
+    // SAFETY: `dir` is open while borrowed, `name` ends in NUL, and `found` is to be filled in.
+    let done = unsafe {
+        libc::fstatat(
+            dir.as_raw_fd(),
+            name.as_ptr(),
+            found.as_mut_ptr(),
+            libc::AT_SYMLINK_NOFOLLOW,
+        )
+    };
+    verdict(done)?;
+    // SAFETY: on success it has filled it in.
+    Ok(unsafe { found.assume_init() }.st_mode)
+}
 
 /// Sets access and modification time of `name` in `dir`, in seconds since 1970 UTC.
 pub(crate) fn set_times(dir: BorrowedFd<'_>, name: &OsStr, seconds: i64) -> io::Result<()> {
@@ -79,11 +98,31 @@ mod tests {
     }
 
     #[test]
+    fn the_mode_is_the_entry_s_own() {
+        let temp = tempfile::tempdir().unwrap();
+        std::fs::write(temp.path().join("file"), "").unwrap();
+        std::fs::create_dir(temp.path().join("dir")).unwrap();
+        symlink("file", temp.path().join("link")).unwrap();
+        let dir = std::fs::File::open(temp.path()).unwrap();
+        for (name, kind) in [
+            ("file", libc::S_IFREG),
+            ("dir", libc::S_IFDIR),
+            ("link", libc::S_IFLNK),
+        ] {
+            let mode = mode(dir.as_fd(), OsStr::new(name)).unwrap();
+            assert_eq!(mode & libc::S_IFMT, kind, "{name}");
+        }
+    }
+
+    #[test]
     fn errors_come_through() {
         let temp = tempfile::tempdir().unwrap();
         let dir = std::fs::File::open(temp.path()).unwrap();
         let missing = set_times(dir.as_fd(), OsStr::new("missing"), 0).unwrap_err();
         assert_eq!(missing.raw_os_error(), Some(libc::ENOENT));
         assert!(set_times(dir.as_fd(), OsStr::new("n\0ul"), 0).is_err());
+        let missing = mode(dir.as_fd(), OsStr::new("missing")).unwrap_err();
+        assert_eq!(missing.raw_os_error(), Some(libc::ENOENT));
+        assert!(mode(dir.as_fd(), OsStr::new("n\0ul")).is_err());
     }
 }

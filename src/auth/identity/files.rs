@@ -198,6 +198,12 @@ impl File for FileAs {
         self.identity.try_run(|| file.size())
     }
 
+    /// Of one whose bytes are had without the identity, too.
+    fn size_at_open(&self) -> Option<u64> {
+        let plain = self.file.as_ref().filter(|_| self.is_plain());
+        plain?.size_at_open()
+    }
+
     fn close(mut self: Box<Self>) -> io::Result<()> {
         let file = self.file.take().ok_or_else(closed)?;
         self.identity.try_run(|| file.close())

@@ -14,9 +14,11 @@ use std::sync::OnceLock;
 
 use cap_std::fs::Dir;
 
+#[cfg(unix)]
+use super::facts::kind;
 use super::facts::{facts, unique};
 use super::name::{familiar, os};
-use crate::fs::Metadata;
+use crate::fs::{FileKind, Metadata};
 use crate::proto::path::VirtualPath;
 
 /// As many links as Linux follows in one path.
@@ -100,6 +102,28 @@ impl Home {
         }
         self.follow(path, |dir, below| dir.metadata(below))
             .map(|found| facts(&found))
+    }
+
+    /// What `path` leads to, found out without opening it.
+    pub(super) fn kind(&self, path: &VirtualPath) -> io::Result<FileKind> {
+        #[cfg(unix)]
+        if let Some(kind) = self.kind_of_entry(path)? {
+            return Ok(kind);
+        }
+        self.metadata(path).map(|found| found.kind)
+    }
+
+    /// Of a name in the home itself, which the home's handle confines: one call tells, where a path
+    /// takes a handle of what it leads to. `None` for a path, and for a link, which has to be followed.
+    #[cfg(unix)]
+    fn kind_of_entry(&self, path: &VirtualPath) -> io::Result<Option<FileKind>> {
+        let name = path.relative();
+        if path.is_root() || name.contains(&b'/') {
+            return Ok(None);
+        }
+        let dir = std::os::fd::AsFd::as_fd(&self.dir);
+        let kind = kind(crate::sys::attributes::mode(dir, &os(name)?)?);
+        Ok((kind != FileKind::Symlink).then_some(kind))
     }
 
     /// Whether `path` is a directory that can be entered: one may be there and not be for this user

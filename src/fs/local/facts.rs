@@ -63,18 +63,24 @@ fn of_the_system(found: &cap_std::fs::Metadata, kind: FileKind, created: Option<
     }
 }
 
+/// What a file of that mode is.
+#[cfg(unix)]
+pub(super) fn kind(mode: libc::mode_t) -> FileKind {
+    match mode & libc::S_IFMT {
+        libc::S_IFREG => FileKind::File,
+        libc::S_IFDIR => FileKind::Directory,
+        libc::S_IFLNK => FileKind::Symlink,
+        _ => FileKind::Other,
+    }
+}
+
 /// The same from `statx(2)`.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 pub(super) fn of_statx(found: &libc::statx) -> Metadata {
     let mode = u32::from(found.stx_mode);
     let born = found.stx_mask & libc::STATX_BTIME != 0;
     Metadata {
-        kind: match mode & libc::S_IFMT {
-            libc::S_IFREG => FileKind::File,
-            libc::S_IFDIR => FileKind::Directory,
-            libc::S_IFLNK => FileKind::Symlink,
-            _ => FileKind::Other,
-        },
+        kind: kind(mode as libc::mode_t),
         size: found.stx_size,
         modified: found.stx_mtime.tv_sec,
         created: born.then_some(found.stx_btime.tv_sec),

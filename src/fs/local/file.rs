@@ -11,27 +11,54 @@ use crate::proto::path::VirtualPath;
 
 /// An open regular file.
 #[derive(Debug)]
-pub(super) struct LocalFile(StdFile);
+pub(super) struct LocalFile {
+    file: StdFile,
+    /// When it was opened.
+    size: u64,
+}
 
 /// Opens the regular file `path`.
 pub(super) fn open(home: &Home, path: &VirtualPath, mode: OpenMode) -> io::Result<LocalFile> {
     // Asked before, since opening a device may do something, and again of what was opened.
-    match home.metadata(path) {
-        Ok(found) => must_be_regular(found.kind)?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound && creates(mode) => {}
+    match home.kind(path) {
+        Ok(kind) => must_be_regular(kind)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound && creates(mode) => {
+            if let Some(created) = create(home, path, mode)? {
+                return Ok(created);
+            }
+        }
         Err(error) => return Err(error),
     }
-    let options = options(mode);
-    let file = home
-        .follow(path, |dir, below| dir.open_with(below, &options))?
-        .into_std();
+    let file = open_below(home, path, &options(mode))?;
     let found = file.metadata()?;
     must_be_regular(kind_of(&found))?;
-    if mode == OpenMode::Write && found.len() > 0 {
+    let size = found.len();
+    if mode == OpenMode::Write && size > 0 {
         // Not by O_TRUNC, which would have come before the question what it is.
         file.set_len(0)?;
     }
-    Ok(LocalFile(file))
+    Ok(LocalFile { file, size })
+}
+
+/// Creates what was not there a moment ago. What is created so is a regular file and empty, and need
+/// not be asked. `None` where something is there after all, be it a link that leads to nothing yet.
+fn create(home: &Home, path: &VirtualPath, mode: OpenMode) -> io::Result<Option<LocalFile>> {
+    let mut options = options(mode);
+    options.create_new(true);
+    match open_below(home, path, &options) {
+        Ok(file) => Ok(Some(LocalFile { file, size: 0 })),
+        Err(error)
+            if error.kind() == io::ErrorKind::AlreadyExists && mode != OpenMode::CreateNew =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn open_below(home: &Home, path: &VirtualPath, options: &OpenOptions) -> io::Result<StdFile> {
+    let file = home.follow(path, |dir, below| dir.open_with(below, options))?;
+    Ok(file.into_std())
 }
 
 fn creates(mode: OpenMode) -> bool {
@@ -96,7 +123,7 @@ pub(super) fn is_a_directory() -> io::Error {
 impl File for LocalFile {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         loop {
-            match self.0.read(buf) {
+            match self.file.read(buf) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 done => return done,
             }
@@ -104,20 +131,24 @@ impl File for LocalFile {
     }
 
     fn write_all(&mut self, buf: &[u8]) -> io::Result<()> {
-        self.0.write_all(buf)
+        self.file.write_all(buf)
     }
 
     fn seek(&mut self, position: u64) -> io::Result<()> {
-        self.0.seek(SeekFrom::Start(position)).map(drop)
+        self.file.seek(SeekFrom::Start(position)).map(drop)
     }
 
     fn size(&self) -> io::Result<u64> {
-        Ok(self.0.metadata()?.len())
+        Ok(self.file.metadata()?.len())
+    }
+
+    fn size_at_open(&self) -> Option<u64> {
+        Some(self.size)
     }
 
     #[cfg(unix)]
     fn close(self: Box<Self>) -> io::Result<()> {
-        crate::sys::close::close(self.0.into())
+        crate::sys::close::close(self.file.into())
     }
 
     #[cfg(not(unix))]
@@ -127,6 +158,6 @@ impl File for LocalFile {
 
     #[cfg(unix)]
     fn as_fd(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
-        Some(std::os::fd::AsFd::as_fd(&self.0))
+        Some(std::os::fd::AsFd::as_fd(&self.file))
     }
 }

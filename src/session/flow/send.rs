@@ -21,12 +21,14 @@ impl Flow {
             more,
             ascii,
             sendfile,
+            left,
             unsent,
             sent,
         } = &mut self.side
         else {
             return None;
         };
+        let unlimited = self.throttle.is_none() && self.allowance.is_none();
         // What TLS has encrypted goes first, so that a client that stalls costs no more than that.
         if let Err(error) = stream.flush() {
             return Some(interrupted(&error));
@@ -34,7 +36,8 @@ impl Flow {
         let max = max.min(stream.most_to_write());
         if *sent < unsent.len() {
             let end = unsent.len().min(*sent + max);
-            let count = match stream.write(&unsent[*sent..end]) {
+            let is_last = !*more && end == unsent.len() && unlimited;
+            let count = match write(stream, &unsent[*sent..end], is_last) {
                 Ok(count) => count,
                 Err(error) => return Some(interrupted(&error)),
             };
@@ -61,7 +64,7 @@ impl Flow {
                 if let Some(offset) = sendfile {
                     match send_file(stream, &**file, offset, max) {
                         Ok(count) => {
-                            *more = count > 0;
+                            *more = goes_on(left, count, max);
                             self.progress.sent += count as u64;
                             return None;
                         }
@@ -93,13 +96,13 @@ impl Flow {
                     }
                     Err(error) => return Some(Turn::Ended(Verdict::File(error))),
                 };
-                *more = count > 0;
+                *more = goes_on(left, count, max);
                 let bytes = &scratch[..count];
                 if let Some(ascii) = ascii {
                     ascii.convert(bytes, unsent);
                     return None;
                 }
-                let taken = match stream.write(bytes) {
+                let taken = match write(stream, bytes, !*more && unlimited) {
                     Ok(taken) => taken,
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
                     Err(error) => return Some(interrupted(&error)),
@@ -120,6 +123,31 @@ impl Flow {
                 None => Turn::Blocked,
             }),
         }
+    }
+}
+
+/// Whether more may come of a file, of which `count` bytes came of `max` that were asked for. One that
+/// gave less than was asked for, and just what was left of it when it was opened, is at its end; one
+/// that gave more has grown, or tells no size worth the name, as the files of `/proc`.
+fn goes_on(left: &mut Option<u64>, count: usize, max: usize) -> bool {
+    let known = left.take();
+    let rest = known.and_then(|left| left.checked_sub(count as u64));
+    *left = rest;
+    count > 0 && (rest != Some(0) || count == max)
+}
+
+fn write(stream: &mut Stream, bytes: &[u8], is_last: bool) -> io::Result<usize> {
+    match is_last && !bytes.is_empty() {
+        true => stream.write_last(bytes),
+        false => stream.write(bytes),
+    }
+}
+
+/// The size of a file when it was opened, if that is known.
+pub(super) fn size(source: &Source) -> Option<u64> {
+    match source {
+        Source::File(file) => file.size_at_open(),
+        Source::Listing(_) => None,
     }
 }
 

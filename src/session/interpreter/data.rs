@@ -215,6 +215,14 @@ pub(super) fn timed_out(it: &mut Interpreter) {
     }
 }
 
+impl Interpreter {
+    /// Whether there is something to do with a data connection before the next command: a transfer
+    /// waits for it, or the client may begin a TLS handshake on it.
+    pub(crate) fn awaits_data(&self) -> bool {
+        self.security.protect || matches!(self.transfer, Transfer::Waiting(..))
+    }
+}
+
 /// The transfer command that waits for a data connection need not wait any longer.
 pub(super) fn give_up(it: &mut Interpreter) {
     if matches!(it.transfer, Transfer::Waiting(..)) {

@@ -18,7 +18,7 @@ pub(super) struct Security {
     pub(super) control: bool,
     pbsz: bool,
     /// PROT P: data connections to come are TLS.
-    protect: bool,
+    pub(super) protect: bool,
     /// Of the data connection that is open.
     pub(super) data: Protection,
     pub(super) certificate: Option<Arc<ClientCertificate>>,
