@@ -43,18 +43,19 @@ pub fn connect(addr: SocketAddr, from: Option<IpAddr>) -> io::Result<TcpStream> 
 ///
 /// Why the connection failed. The stream is of no use then.
 pub fn finish_connect(stream: &TcpStream) -> io::Result<bool> {
-    if let Some(error) = stream.take_error()? {
-        return Err(error);
-    }
-    match stream.peer_addr() {
-        Ok(_) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::NotConnected || is_under_way(&error) => {
+    // A connection that failed has no peer; only then there is a reason to ask for.
+    let Err(error) = stream.peer_addr() else {
+        return Ok(true);
+    };
+    match stream.take_error()? {
+        Some(error) => Err(error),
+        None if error.kind() == io::ErrorKind::NotConnected || is_under_way(&error) => {
             // An event in vain. The poll(2) and IOCP backends announce more only after they have
             // seen an operation that would block, whose answer teaches nothing.
             let _ = stream.try_io(|| -> io::Result<()> { Err(io::ErrorKind::WouldBlock.into()) });
             Ok(false)
         }
-        Err(error) => Err(error),
+        None => Err(error),
     }
 }
 

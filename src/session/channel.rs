@@ -79,11 +79,13 @@ impl Core {
     }
 
     /// Before a command: takes whom the passive socket has, if nobody has looked yet, so that it finds
-    /// the data connection that its client made before.
-    pub(super) fn meet(&mut self, cx: &mut Context<'_>) {
-        if matches!(self.dtp, Dtp::Listening { watched: false, .. }) {
+    /// the data connection that its client made before. True if the interpreter is to hear of somebody.
+    pub(super) fn meets(&mut self, cx: &mut Context<'_>) -> bool {
+        let unseen = matches!(self.dtp, Dtp::Listening { watched: false, .. });
+        if unseen {
             self.accept(cx, false);
         }
+        unseen && !self.inputs.is_empty()
     }
 
     pub(super) fn connect(&mut self, cx: &mut Context<'_>, addr: SocketAddr) {

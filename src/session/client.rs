@@ -97,8 +97,9 @@ impl Client {
             }
             match self.core.control.next_line(cx.scratch())? {
                 Some(line) => {
-                    self.core.meet(cx);
-                    self.settle(cx);
+                    if self.core.meets(cx) {
+                        self.settle(cx);
+                    }
                     self.take(cx, line);
                 }
                 None if self.core.control.is_at_end() => {

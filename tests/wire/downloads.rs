@@ -293,6 +293,69 @@ fn a_growing_file_is_sent_with_an_end() {
 }
 
 #[test]
+fn what_grows_before_data_flows_is_sent_as_it_is_then() {
+    let server = TestServer::start();
+    let mut client = server.login();
+    // Some are sent by sendfile(2), some read and written.
+    for size in [0, 10, 16 * 1024, 16 * 1024 + 1, 200_000] {
+        server.write("log", sample(size));
+        let addr = client.passive_address(Mode::Epsv);
+        client.expect("RETR log", 150);
+        let mut log = fs::File::options()
+            .append(true)
+            .open(server.path("log"))
+            .unwrap();
+        let more = sample(100_000);
+        std::io::Write::write_all(&mut log, &more).unwrap();
+        let mut got = Vec::new();
+        client::connect(addr).read_to_end(&mut got).unwrap();
+        client.expect_reply(226);
+        assert!(
+            got == [sample(size), more].concat(),
+            "{size}: {}",
+            got.len()
+        );
+    }
+}
+
+/// Some files of the kernel's are made as they are read, and have the size 0.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_whose_size_says_nothing_is_sent_whole() {
+    let all = fs::read("/proc/kallsyms").unwrap_or_default();
+    if all.len() < 100_000 {
+        return crate::common::skipped("/proc/kallsyms is not to be read");
+    }
+    let server = TestServer::users(|users, _| {
+        users
+            .add_user("kernel", "p", "/proc", ftpdlib::Perm::READ_ONLY)
+            .unwrap();
+    });
+    let mut client = server.login_as("kernel", "p");
+    let got = client.fetch("RETR kallsyms");
+    // Symbols come and go.
+    assert!(got.len() > all.len() / 2, "{}", got.len());
+    assert!(got[..4096] == all[..4096]);
+}
+
+#[test]
+fn what_a_client_says_on_a_downloads_connection_loses_nothing() {
+    let server = TestServer::start();
+    let mut client = server.login();
+    for size in [10, 5_000, 200_000] {
+        let content = sample(size);
+        server.write("file", &content);
+        let mut data = client.data(Mode::Epsv);
+        std::io::Write::write_all(&mut data, b"what nobody asked for").unwrap();
+        client.started("RETR file");
+        let mut got = Vec::new();
+        data.read_to_end(&mut got).unwrap();
+        assert!(got == content, "{size}: {}", got.len());
+        client.expect_reply(226);
+    }
+}
+
+#[test]
 fn many_clients_read_at_once() {
     let server = TestServer::start();
     let content = sample(2_000_000);

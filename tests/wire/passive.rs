@@ -260,6 +260,46 @@ fn who_never_connects_is_told_at_his_next_transfer() {
 }
 
 #[test]
+fn a_client_who_connects_and_says_nothing_has_come() {
+    // The server looks for him without a command, too, and then it is his silence that is timed.
+    let server = TestServer::with(|builder| {
+        builder
+            .data_timeout(SHORT)
+            .passive_timeout(std::time::Duration::from_secs(3600))
+    });
+    let mut client = server.login();
+    let data = client.data(Mode::Epsv);
+    client.expect_reply(421).contains("timed out");
+    expect_data_end(data);
+
+    // Also where a client has little time to come.
+    let server = TestServer::with(|builder| builder.data_timeout(SHORT).passive_timeout(SHORT));
+    let mut client = server.login();
+    let data = client.data(Mode::Epsv);
+    client.expect_reply(421).contains("timed out");
+    expect_data_end(data);
+}
+
+#[test]
+fn a_command_finds_the_connection_that_was_made_before_it() {
+    let server = TestServer::start();
+    server.write("file", "content");
+    let mut client = server.login();
+    for _ in 0..20 {
+        let mut data = client.data(Mode::Epsv);
+        client.expect("RETR file", 125);
+        let mut content = String::new();
+        data.read_to_string(&mut content).unwrap();
+        assert_eq!(content, "content");
+        client.expect_reply(226);
+    }
+    // Whatever the command is.
+    let data = client.data(Mode::Epsv);
+    client.expect("ABOR", 226).contains("data channel closed");
+    expect_data_end(data);
+}
+
+#[test]
 fn a_transfer_command_alone_waits_for_pasv_and_not_for_ever() {
     let server = TestServer::with(|builder| builder.passive_timeout(SHORT));
     let mut client = server.login();
@@ -296,6 +336,28 @@ mod strangers {
         client.started("RETR file");
         data.read_to_end(&mut stolen).unwrap();
         assert_eq!(stolen, b"secret");
+        client.expect_reply(226);
+    }
+
+    #[test]
+    fn strangers_keep_no_place_from_the_client() {
+        let server = TestServer::start();
+        server.write("file", "content");
+        let mut client = server.login();
+        let addr = client.passive_address(Mode::Pasv);
+        // More than there is room for at a passive socket: they are sent away without a word of the
+        // client's, who cannot come before.
+        let strangers: Vec<_> = (0..20).map(|_| connect_from(STRANGER, addr)).collect();
+        let mut data = connect(addr);
+        for mut stranger in strangers {
+            let mut got = Vec::new();
+            let _ = stranger.read_to_end(&mut got);
+            assert_eq!(got, b"");
+        }
+        client.started("RETR file");
+        let mut content = String::new();
+        data.read_to_string(&mut content).unwrap();
+        assert_eq!(content, "content");
         client.expect_reply(226);
     }
 

@@ -130,6 +130,41 @@ fn position_size_and_descriptor_are_the_files() {
 }
 
 #[test]
+fn the_size_at_open_is_of_then() {
+    let place = place();
+    place.link("file", "link");
+    for name in ["/file", "/link", "/dir/sub/deep"] {
+        let file = place.tree.open(&path(name), OpenMode::Read).unwrap();
+        let then = file.size().unwrap();
+        place.write(name, OpenMode::Append, "!").unwrap();
+        assert_eq!(file.size_at_open(), Some(then), "{name}");
+        assert_eq!(file.size().unwrap(), then + 1, "{name}");
+    }
+}
+
+#[test]
+fn a_new_file_is_made_in_every_mode_that_makes_one() {
+    let place = place();
+    for (number, mode) in [OpenMode::Write, OpenMode::Append, OpenMode::CreateNew]
+        .into_iter()
+        .enumerate()
+    {
+        for folder in ["", "/dir/sub"] {
+            let name = format!("{folder}/new{number}");
+            place.write(&name, mode, "new").unwrap();
+            assert_eq!(place.read(&name).unwrap(), "new", "{mode:?} {name}");
+        }
+    }
+    place.write("/new1", OpenMode::Append, "er").unwrap();
+    assert_eq!(place.read("/new1").unwrap(), "newer");
+    says(place.write("/new2", OpenMode::CreateNew, ""), "File exists");
+    let mut file = place.tree.open(&path("/late"), OpenMode::Append).unwrap();
+    place.write("/late", OpenMode::Append, "first").unwrap();
+    file.write_all(b", then").unwrap();
+    assert_eq!(place.read("/late").unwrap(), "first, then");
+}
+
+#[test]
 fn close_tells_its_error_and_a_file_opened_for_reading_is_not_written() {
     let place = place();
     let mut file = place.tree.open(&path("/file"), OpenMode::Read).unwrap();
@@ -141,6 +176,7 @@ fn close_tells_its_error_and_a_file_opened_for_reading_is_not_written() {
 fn only_regular_files_are_opened() {
     let place = place();
     mkfifo(&place.home.join("fifo"));
+    mkfifo(&place.home.join("dir/fifo"));
     place.link("fifo", "link");
     place.link("/dev/null", "null");
     let _socket = std::os::unix::net::UnixListener::bind(place.home.join("socket")).unwrap();
@@ -151,6 +187,7 @@ fn only_regular_files_are_opened() {
         OpenMode::Resume,
     ] {
         says(place.write("/fifo", mode, ""), "Not a regular file");
+        says(place.write("/dir/fifo", mode, ""), "Not a regular file");
         says(place.write("/link", mode, ""), "Not a regular file");
         says(place.write("/socket", mode, ""), "Not a regular file");
         says(place.write("/dir", mode, ""), "Is a directory");

@@ -187,3 +187,41 @@ fn send_file(
 fn send_file(_: &mut Stream, _: &dyn File, _: &mut u64, _: usize) -> io::Result<usize> {
     Err(io::ErrorKind::Unsupported.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether a file of which `size` bytes are left goes on after steps of so many bytes out of 100.
+    fn goes_on_after(size: Option<u64>, counts: &[usize]) -> bool {
+        let mut left = size;
+        let (last, before) = counts.split_last().unwrap();
+        for &count in before {
+            assert!(goes_on(&mut left, count, 100), "{size:?} {counts:?}");
+        }
+        goes_on(&mut left, *last, 100)
+    }
+
+    #[test]
+    fn a_file_of_known_size_ends_with_its_last_byte() {
+        assert!(!goes_on_after(Some(10), &[10]));
+        assert!(!goes_on_after(Some(110), &[100, 10]));
+        assert!(!goes_on_after(Some(110), &[50, 10, 50]));
+        assert!(goes_on_after(Some(110), &[100]));
+        assert!(goes_on_after(Some(110), &[10]));
+    }
+
+    #[test]
+    fn only_nothing_is_the_end_of_a_file_that_told_another_size() {
+        // All that was asked for came: there may be more since.
+        assert!(!goes_on_after(Some(100), &[100, 0]));
+        // It has grown,
+        assert!(!goes_on_after(Some(100), &[100, 20, 0]));
+        assert!(!goes_on_after(Some(10), &[20, 20, 0]));
+        // it has shrunk,
+        assert!(!goes_on_after(Some(1000), &[20, 0]));
+        // or it has no size to speak of.
+        assert!(!goes_on_after(Some(0), &[70, 70, 70, 0]));
+        assert!(!goes_on_after(None, &[10, 10, 0]));
+    }
+}
