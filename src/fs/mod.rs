@@ -234,7 +234,7 @@ pub trait File: Send {
     fn close(self: Box<Self>) -> io::Result<()>;
 
     /// The descriptor, if there is one whose own position is the file's: then downloads go by
-    /// `sendfile(2)`, and uploads by `splice(2)`, past [`read`](File::read) and
+    /// `sendfile(2)` if they are not small, and uploads by `splice(2)`, past [`read`](File::read) and
     /// [`write_all`](File::write_all). A file that does more in those than to read and write has to
     /// say `None`, which is the default.
     #[cfg(unix)]

@@ -230,7 +230,9 @@ impl Builder {
         self
     }
 
-    /// Sets TCP_NODELAY on control and data connections. Default: true.
+    /// Sets TCP_NODELAY on control connections, and on data connections where bytes would wait for
+    /// others: with TLS, and for files that come at a pace of their own
+    /// ([`File::wake_by`](crate::File::wake_by)). Default: true.
     pub fn tcp_no_delay(mut self, no_delay: bool) -> Self {
         self.settings.config.tcp_no_delay = no_delay;
         self
