@@ -68,6 +68,7 @@ pub use proto::encoding::{Encoding, EncodingError};
 pub use proto::path::{PathError, VirtualPath};
 pub use proto::perm::{Perm, PermError};
 pub use proto::reply::{Reply, Text};
+pub use proto::verb::Verb;
 pub use reactor::TimerId;
 pub use server::{
     Builder, Capability, Control, FtpServer, ServerHandle, Workers, drop_privileges,

@@ -36,6 +36,8 @@ pub(crate) struct Engine {
     /// Callbacks in this turn so far, and in the last one.
     calls: usize,
     pub(crate) load: usize,
+    /// Callbacks in this turn when `now` was read.
+    calls_at_now: usize,
     /// The reactor is being dropped: nobody new comes in.
     closing_down: bool,
     scratch: Box<[u8]>,
@@ -61,6 +63,7 @@ impl Engine {
             stopping: false,
             calls: 0,
             load: 0,
+            calls_at_now: 0,
             closing_down: false,
             scratch: Box::default(),
             scratch_size,
@@ -72,7 +75,16 @@ impl Engine {
 
     pub(crate) fn refresh(&mut self) -> Instant {
         self.now = Instant::now();
+        self.calls_at_now = self.calls;
         self.now
+    }
+
+    /// For the next phase of a turn: the clock is read again if somebody was called meanwhile.
+    fn begin_phase(&mut self) -> Instant {
+        match self.calls == self.calls_at_now {
+            true => self.now,
+            false => self.refresh(),
+        }
     }
 
     pub(crate) fn scratch(&mut self) -> &mut [u8] {
@@ -113,13 +125,13 @@ impl Engine {
         if !self.again.is_empty() || self.shared.has_work() {
             return Some(Duration::ZERO);
         }
-        let next = self.timers.next_deadline();
+        let next = self.timers.next_look();
         let alarm = self.alarm.as_mut();
         let next = next.filter(|&next| !alarm.is_some_and(|alarm| alarm.covers(next)));
         let timer = next.map(|deadline| {
             let left = deadline.saturating_duration_since(Instant::now());
-            let millis = left.as_nanos().div_ceil(1_000_000);
-            Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX))
+            let millis = left.subsec_nanos().div_ceil(1_000_000);
+            Duration::from_secs(left.as_secs()).saturating_add(Duration::from_millis(millis.into()))
         });
         match (timer, at_most) {
             (Some(timer), Some(at_most)) => Some(timer.min(at_most)),
@@ -130,8 +142,8 @@ impl Engine {
     /// Turns the channels over that asked for `again` in the last turn. To be called before the
     /// events of this turn, which may ask for it anew.
     pub(crate) fn begin_turn(&mut self) {
-        self.refresh();
         self.load = std::mem::take(&mut self.calls);
+        self.refresh();
         std::mem::swap(&mut self.again, &mut self.again_now);
     }
 
@@ -188,7 +200,7 @@ impl Engine {
     }
 
     pub(crate) fn run_timers(&mut self) {
-        let now = self.refresh();
+        let now = self.begin_phase();
         let mut batch = std::mem::take(&mut self.due);
         self.timers.collect(now, &mut batch);
         for due in batch.drain(..) {
@@ -210,7 +222,7 @@ impl Engine {
 
     /// Does what had been posted when this phase began; what is posted meanwhile waits a turn.
     pub(crate) fn run_posted(&mut self) {
-        self.refresh();
+        self.begin_phase();
         let mut batch = std::mem::take(&mut self.ops);
         self.shared.take(&mut batch);
         for op in batch.drain(..) {

@@ -262,8 +262,17 @@ impl Timers {
         }
     }
 
-    pub(crate) fn next_deadline(&mut self) -> Option<Instant> {
-        self.top().map(|(deadline, _)| deadline)
+    /// When to look for due timers: at the next deadline, or before it, at one that was moved later.
+    /// So moving a deadline costs nothing until the old one has come.
+    pub(crate) fn next_look(&mut self) -> Option<Instant> {
+        loop {
+            let Reverse(entry) = self.heap.peek()?;
+            if self.timers[entry.index as usize].entry == entry.number {
+                return Some(entry.deadline);
+            }
+            self.heap.pop();
+            self.stale -= 1;
+        }
     }
 
     /// Appends the timers that are due at `now`, in order. What is set from here on is not among

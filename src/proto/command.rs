@@ -6,6 +6,7 @@ use std::fmt;
 use zeroize::Zeroize;
 
 use super::escape::Escaped;
+use super::verb::Verb;
 
 /// What a command takes after its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -26,7 +27,7 @@ pub struct CommandLine {
     /// The verb in upper case, with a SITE command's own verb after it: `RETR`, `SITE CHMOD`.
     ///
     /// Of a verb that nobody knows it may hold anything, control characters included.
-    pub name: String,
+    pub name: Verb,
     /// What follows the one space after the name, as it came: names may begin and end with blanks.
     pub arg: Vec<u8>,
 }
@@ -36,7 +37,7 @@ pub fn parse(line: &[u8]) -> CommandLine {
     // What is left of a Telnet Synch once the system has taken its urgent byte out of line.
     let telnet = line.iter().take_while(|&&byte| byte >= 0xF0).count();
     let (verb, arg) = split_word(&line[telnet..]);
-    let name = urgent(verb).map_or_else(|| upper(verb), str::to_owned);
+    let name = Verb::upper(urgent(verb).map_or(verb, str::as_bytes));
     if name != "SITE" {
         return CommandLine {
             name,
@@ -44,10 +45,9 @@ pub fn parse(line: &[u8]) -> CommandLine {
         };
     }
     let (verb, arg) = split_word(trim_blanks(arg));
-    let name = if verb.is_empty() {
-        name
-    } else {
-        format!("SITE {}", upper(verb))
+    let name = match verb {
+        [] => name,
+        verb => Verb::upper(&[b"SITE ", verb].concat()),
     };
     CommandLine {
         name,
@@ -75,17 +75,6 @@ fn split_word(text: &[u8]) -> (&[u8], &[u8]) {
 fn trim_blanks(text: &[u8]) -> &[u8] {
     let blanks = text.iter().take_while(|&&byte| byte == b' ').count();
     &text[blanks..]
-}
-
-/// Upper case, in ASCII only. What is not UTF-8 is read as Latin-1, so that it stays recognisable.
-fn upper(verb: &[u8]) -> String {
-    match str::from_utf8(verb) {
-        Ok(verb) => verb.to_ascii_uppercase(),
-        Err(_) => verb
-            .iter()
-            .map(|&byte| char::from(byte.to_ascii_uppercase()))
-            .collect(),
-    }
 }
 
 /// Wipes a password.
@@ -183,7 +172,7 @@ mod tests {
 
     fn parsed(line: &[u8]) -> (String, Vec<u8>) {
         let line = parse(line);
-        (line.name.clone(), line.arg.clone())
+        (line.name.to_string(), line.arg.clone())
     }
 
     fn is(name: &str, arg: &[u8]) -> (String, Vec<u8>) {
@@ -268,12 +257,13 @@ mod tests {
             let mut lines = Vec::new();
             for byte in stream {
                 splitter.push(&[*byte]);
-                lines.extend(splitter.next_line());
+                lines.extend(splitter.next_line(parse));
             }
             let [Line::Command(line)] = lines.as_slice() else {
                 panic!("{stream:?}: {lines:?}")
             };
-            assert_eq!(parsed(line), is("ABOR", b""), "{stream:?}");
+            assert_eq!(line.name, "ABOR", "{stream:?}");
+            assert_eq!(line.arg, b"", "{stream:?}");
         }
     }
 

@@ -21,9 +21,9 @@ const IAC: u8 = 0xFF;
 
 /// What [`LineSplitter::next_line`] found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Line {
-    /// A whole line without its end; it may be empty. Who takes it wipes it.
-    Command(Vec<u8>),
+pub enum Line<T> {
+    /// What the caller made of a whole line without its end, which may be empty.
+    Command(T),
     /// A line that went over [`MAX_LINE`]. Said once, as soon as it is known; the line is dropped.
     TooLong,
 }
@@ -77,14 +77,44 @@ impl LineSplitter {
         append(&mut self.input, bytes);
     }
 
-    /// The next line, or `None` if it takes more bytes to tell.
-    pub fn next_line(&mut self) -> Option<Line> {
+    /// Takes in bytes that were read, as [`push`](Self::push) does, and gives the next line. Nearly
+    /// always they are one line: that is neither copied nor kept.
+    pub fn push_and_next<T>(
+        &mut self,
+        bytes: &[u8],
+        take: impl FnOnce(&[u8]) -> T,
+    ) -> Option<Line<T>> {
+        if !self.is_within_line()
+            && !self.dropping
+            && let Some((line, end)) = plain_line(bytes)
+        {
+            let line = Line::Command(take(line));
+            self.push(&bytes[end..]);
+            return Some(line);
+        }
+        self.push(bytes);
+        self.next_line(take)
+    }
+
+    /// The next line, or `None` if it takes more bytes to tell. `take` keeps of the line what it
+    /// needs, before it is wiped.
+    pub fn next_line<T>(&mut self, take: impl FnOnce(&[u8]) -> T) -> Option<Line<T>> {
+        if self.line.is_empty()
+            && !self.dropping
+            && let Some((line, end)) = plain_line(&self.input[self.read..])
+        {
+            let line = Line::Command(take(line));
+            self.advance(end);
+            return Some(line);
+        }
         loop {
             match self.token() {
                 Token::LineEnd => {
                     self.advance(1);
                     if !mem::take(&mut self.dropping) {
-                        return Some(Line::Command(self.take_line()));
+                        let line = Line::Command(take(without_cr(&self.line)));
+                        wipe(&mut self.line);
+                        return Some(line);
                     }
                 }
                 Token::Telnet(len) => self.advance(len),
@@ -166,14 +196,6 @@ impl LineSplitter {
         fits
     }
 
-    fn take_line(&mut self) -> Vec<u8> {
-        let mut line = mem::take(&mut self.line);
-        if line.last() == Some(&b'\r') {
-            line.pop();
-        }
-        line
-    }
-
     fn advance(&mut self, len: usize) {
         self.read += len;
         if self.read == self.input.len() {
@@ -188,6 +210,20 @@ impl Drop for LineSplitter {
         self.input.zeroize();
         self.line.zeroize();
     }
+}
+
+/// The line that begins these bytes, and where it ends, if it is there whole, without Telnet and not
+/// too long: as nearly all are.
+fn plain_line(bytes: &[u8]) -> Option<(&[u8], usize)> {
+    let end = bytes
+        .iter()
+        .position(|&byte| byte == b'\n' || byte == IAC)?;
+    let line = without_cr(&bytes[..end]);
+    (bytes[end] == b'\n' && line.len() <= MAX_LINE).then_some((line, end + 1))
+}
+
+fn without_cr(line: &[u8]) -> &[u8] {
+    line.strip_suffix(b"\r").unwrap_or(line)
 }
 
 /// Appends as `extend_from_slice` does, but leaves no copy behind where it must move.
@@ -214,13 +250,19 @@ fn wipe(buffer: &mut Vec<u8>) {
 mod tests {
     use super::*;
 
+    type Copied = Line<Vec<u8>>;
+
+    fn next(splitter: &mut LineSplitter) -> Option<Copied> {
+        splitter.next_line(<[u8]>::to_vec)
+    }
+
     /// All lines of a stream that comes in these pieces.
-    fn split<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<Line> {
+    fn split<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<Copied> {
         let mut splitter = LineSplitter::new();
         let mut lines = Vec::new();
         for piece in pieces {
-            splitter.push(piece);
-            lines.extend(std::iter::from_fn(|| splitter.next_line()));
+            lines.extend(splitter.push_and_next(piece, <[u8]>::to_vec));
+            lines.extend(std::iter::from_fn(|| next(&mut splitter)));
             assert!(
                 splitter.buffered() <= MAX_LINE + 3,
                 "{}",
@@ -231,7 +273,7 @@ mod tests {
     }
 
     /// The lines of a stream, after a check that its chunking makes no difference.
-    fn lines(stream: &[u8]) -> Vec<Line> {
+    fn lines(stream: &[u8]) -> Vec<Copied> {
         let whole = split([stream]);
         for size in 1..stream.len().min(8) {
             assert_eq!(split(stream.chunks(size)), whole, "chunks of {size}");
@@ -247,7 +289,7 @@ mod tests {
         whole
     }
 
-    fn commands(lines: &[&[u8]]) -> Vec<Line> {
+    fn commands(lines: &[&[u8]]) -> Vec<Copied> {
         lines
             .iter()
             .map(|line| Line::Command(line.to_vec()))
@@ -338,16 +380,16 @@ mod tests {
         let mut splitter = LineSplitter::new();
         splitter.push(b"FEAT\r\n");
         splitter.push(&[b'x'; MAX_LINE + 1]);
-        assert_eq!(splitter.next_line(), Some(Line::Command(b"FEAT".to_vec())));
-        assert_eq!(splitter.next_line(), Some(Line::TooLong));
+        assert_eq!(next(&mut splitter), Some(Line::Command(b"FEAT".to_vec())));
+        assert_eq!(next(&mut splitter), Some(Line::TooLong));
         for _ in 0..100 {
             splitter.push(&[b'x'; 1000]);
-            assert_eq!(splitter.next_line(), None);
+            assert_eq!(next(&mut splitter), None);
             assert_eq!(splitter.buffered(), 0);
         }
         splitter.push(b"\xFF\xF4QUIT\r\nNOOP\r\n");
-        assert_eq!(splitter.next_line(), Some(Line::Command(b"NOOP".to_vec())));
-        assert_eq!(splitter.next_line(), None);
+        assert_eq!(next(&mut splitter), Some(Line::Command(b"NOOP".to_vec())));
+        assert_eq!(next(&mut splitter), None);
         let twice = [&[b'x'; 5000][..], b"\n", &[b'y'; 5000], b"\nNOOP\n"].concat();
         let expected = [vec![Line::TooLong, Line::TooLong], commands(&[b"NOOP"])].concat();
         assert_eq!(lines(&twice), expected);
@@ -358,11 +400,11 @@ mod tests {
         let mut splitter = LineSplitter::new();
         splitter.push(b"NOOP\r\nNO");
         assert_eq!(splitter.buffered(), 8);
-        assert!(splitter.next_line().is_some());
-        assert_eq!((splitter.next_line(), splitter.buffered()), (None, 2));
+        assert!(next(&mut splitter).is_some());
+        assert_eq!((next(&mut splitter), splitter.buffered()), (None, 2));
         splitter.push(b"OP\r\n");
-        assert!(splitter.next_line().is_some());
-        assert_eq!((splitter.next_line(), splitter.buffered()), (None, 0));
+        assert!(next(&mut splitter).is_some());
+        assert_eq!((next(&mut splitter), splitter.buffered()), (None, 0));
         assert_eq!(
             (splitter.input.capacity(), splitter.line.capacity()),
             (0, 0)
@@ -376,7 +418,7 @@ mod tests {
             splitter.push(format!("A{number}\r\nB{number}\r\n").as_bytes());
             let expected = format!("{}{}", ["A", "B"][number % 2], number / 2);
             assert_eq!(
-                splitter.next_line(),
+                next(&mut splitter),
                 Some(Line::Command(expected.into_bytes()))
             );
             assert!(splitter.read <= splitter.input.len() / 2 + 16);

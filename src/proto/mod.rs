@@ -20,3 +20,4 @@ pub mod path;
 pub mod perm;
 pub mod reply;
 pub mod throttle;
+pub mod verb;

@@ -9,12 +9,9 @@ use std::mem;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use ftpdlib_reactor::{Channel, Context, Dispatcher, Message, Ready, TcpStream, TimerId};
-use log::Level;
-use zeroize::Zeroize;
-
 use super::Service;
 use super::census::Seat;
+use super::control::Line;
 use super::core::{Core, Life, Note};
 use super::handler::{Handler, Session, Verdict};
 use super::interpreter::{Call, Event, Input, Step, Timer};
@@ -22,8 +19,8 @@ use super::logging;
 use super::question::{Asked, Question, QuestionId};
 use super::secure::Securing;
 use super::slot::{CONTROL, DATA, TAG_DATA, TAG_HANDLER, TAG_HANDSHAKE, TAG_IDLE, TAG_REFUSAL};
-use crate::proto::command;
-use crate::proto::line::Line;
+use ftpdlib_reactor::{Channel, Context, Dispatcher, Message, Ready, TcpStream, TimerId};
+use log::Level;
 
 /// Command lines that one client may have run before others have their turn.
 const LINES_PER_TURN: usize = 64;
@@ -67,7 +64,7 @@ impl Client {
 
     fn try_advance(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         self.core.control.begin_turn();
-        self.core.idle_is_fresh = false;
+        self.core.interpreter.begin_turn();
         for _ in 0..LINES_PER_TURN {
             self.settle(cx);
             match self.core.life {
@@ -133,9 +130,7 @@ impl Client {
         // One that is reset says so here.
         let abortable = interpreter.is_abortable();
         match control.peek_line(cx.scratch())? {
-            Some(Line::Command(line)) => {
-                return Ok(abortable && command::parse(line).name == "ABOR");
-            }
+            Some(Line::Command(command)) => return Ok(abortable && command.name == "ABOR"),
             Some(Line::TooLong) => return Ok(false),
             None => {}
         }
@@ -178,14 +173,10 @@ impl Client {
     }
 
     fn take(&mut self, cx: &mut Context<'_>, line: Line) {
-        let mut line = match line {
+        let command = match line {
             Line::TooLong => return self.core.interpreter.handle(Input::TooLong),
-            Line::Command(line) => line,
+            Line::Command(command) => command,
         };
-        let command = command::parse(&line);
-        if command.is_secret() {
-            line.zeroize();
-        }
         if logging::enabled(Level::Debug) {
             self.core
                 .log(Level::Debug, &format!("<- {}", command.shown()));
@@ -197,7 +188,11 @@ impl Client {
         if let Verdict::Refuse(reply) = verdict {
             question.answer(Some(reply));
         }
-        self.core.ask(cx, question, Asked::Command(command));
+        question.asked = Asked::Command(command);
+        // Everything else is settled.
+        if let Some(input) = self.core.decided(cx, question, true) {
+            self.core.interpreter.handle(input);
+        }
     }
 
     fn call_back(&mut self, cx: &mut Context<'_>, event: &Event) {

@@ -10,7 +10,8 @@ use ftpdlib_reactor::{Context, Ready};
 use zeroize::Zeroize;
 
 use super::slot::CONTROL;
-use crate::proto::line::{Line, LineSplitter};
+use crate::proto::command::{self, CommandLine};
+use crate::proto::line::{self, LineSplitter};
 use crate::proto::reply::Reply;
 use crate::stream::{Stream, Wants};
 use crate::tls::Tunnel;
@@ -26,11 +27,14 @@ const CLIENT_HELLO: [u8; 2] = [22, 3];
 /// Reads in a turn, then others have theirs: what comes need not hold a line end.
 const READS_PER_TURN: u32 = 4;
 
+/// What the client sent.
+pub(super) type Line = line::Line<CommandLine>;
+
 pub(super) struct Control {
     stream: Stream,
     lines: LineSplitter,
-    /// A line that was looked at before its time.
-    ahead: Option<Line>,
+    /// A line that was looked at before its time, as few are.
+    ahead: Option<Box<Line>>,
     out: Vec<u8>,
     /// Bytes of `out` that are sent.
     sent: usize,
@@ -93,10 +97,10 @@ impl Control {
     /// there is nothing now.
     pub(super) fn next_line(&mut self, scratch: &mut [u8]) -> io::Result<Option<Line>> {
         if let Some(line) = self.ahead.take() {
-            return Ok(Some(line));
+            return Ok(Some(*line));
         }
         loop {
-            if let Some(line) = self.lines.next_line() {
+            if let Some(line) = self.lines.next_line(command::parse) {
                 return Ok(Some(line));
             }
             if !self.readable || self.at_end || self.reads == 0 {
@@ -108,7 +112,9 @@ impl Control {
                 Ok(count) => {
                     // Nearly always it is one command, and the next one comes after its reply.
                     self.readable = self.unsure || !self.stream.is_emptied();
-                    self.take_in(scratch, count);
+                    if let Some(line) = self.take_in(scratch, count) {
+                        return Ok(Some(line));
+                    }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable = false,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => self.reads = 0,
@@ -121,24 +127,27 @@ impl Control {
 
     /// The next line, which stays the next.
     pub(super) fn peek_line(&mut self, scratch: &mut [u8]) -> io::Result<Option<&Line>> {
-        self.ahead = self.next_line(scratch)?;
-        Ok(self.ahead.as_ref())
+        self.ahead = self.next_line(scratch)?.map(Box::new);
+        Ok(self.ahead.as_deref())
     }
 
-    /// Takes the bytes that were read, and wipes the buffer: it is everybody's, and a password is
-    /// nobody's but its owner's.
-    fn take_in(&mut self, scratch: &mut [u8], count: usize) {
+    /// Takes the bytes that were read, gives the next line, and wipes the buffer: it is everybody's,
+    /// and a password is nobody's but its owner's.
+    fn take_in(&mut self, scratch: &mut [u8], count: usize) -> Option<Line> {
         let read = &scratch[..count];
-        let is_secret = self.lines.is_within_line()
-            || read
-                .windows(4)
-                .any(|word| word[0] | 0x20 == b'p' && word.eq_ignore_ascii_case(b"PASS"));
-        self.lines.push(read);
-        let used = match self.stream.is_secured() && is_secret {
+        // TLS worked in the rest of it.
+        let spread = self.stream.is_secured()
+            && (self.lines.is_within_line()
+                || read
+                    .windows(4)
+                    .any(|word| word.eq_ignore_ascii_case(b"PASS")));
+        let line = self.lines.push_and_next(read, command::parse);
+        let used = match spread {
             true => scratch.len().min(TLS_SCRATCH),
             false => count,
         };
         scratch[..used].zeroize();
+        line
     }
 
     /// Whether the client has closed its side, and every line that it sent was taken.

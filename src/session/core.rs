@@ -68,8 +68,6 @@ pub(crate) struct Core {
     pub(super) questions: Vec<Question>,
     pub(super) last_question: QuestionId,
     pub(super) life: Life,
-    /// The idle timer was started in this turn.
-    pub(super) idle_is_fresh: bool,
     /// The interpreter wants to know when the client has taken everything.
     pub(super) awaits_drain: bool,
     /// TLS begins on the control connection when its replies are sent.
@@ -117,7 +115,6 @@ impl Core {
             questions: Vec::new(),
             last_question: 0,
             life: Life::Open,
-            idle_is_fresh: false,
             awaits_drain: false,
             starts_tls: false,
             tls: None,
@@ -213,12 +210,7 @@ impl Core {
             Effect::Job(id, job) => self.start_job(cx, id, job),
             // The farewell's own deadline stands.
             Effect::SetTimer(Timer::Idle, _) if self.life != Life::Open => {}
-            // Once a turn will do, however many commands come in it.
-            Effect::SetTimer(Timer::Idle, delay) if !delay.is_zero() && self.idle_is_fresh => {}
-            Effect::SetTimer(Timer::Idle, delay) => {
-                self.arm(cx, TAG_IDLE, delay);
-                self.idle_is_fresh = !delay.is_zero();
-            }
+            Effect::SetTimer(Timer::Idle, delay) => self.arm(cx, TAG_IDLE, delay),
             Effect::SetTimer(Timer::Refusal, delay) => self.arm(cx, TAG_REFUSAL, delay),
             Effect::SetTimer(Timer::Data, delay) => self.arm(cx, TAG_DATA, delay),
             Effect::SetTimer(Timer::Handshake, delay) => self.arm(cx, TAG_HANDSHAKE, delay),

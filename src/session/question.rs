@@ -40,7 +40,7 @@ pub(super) enum Asked {
 
 pub(super) struct Question {
     id: QuestionId,
-    asked: Asked,
+    pub(super) asked: Asked,
     /// In place of what comes without one.
     answer: Option<Reply>,
     /// Guards, and work on the pool, that are still out.
@@ -145,24 +145,37 @@ impl Core {
     /// `open` tells whether the session was open when whoever decided was called: if not, its last
     /// reply is out.
     pub(super) fn decide_or_wait(&mut self, cx: &mut Context<'_>, question: Question, open: bool) {
+        let input = self.decided(cx, question, open);
+        self.inputs.extend(input);
+    }
+
+    /// What the interpreter is to be told of a question, if that is decided and it is to be told.
+    pub(super) fn decided(
+        &mut self,
+        cx: &mut Context<'_>,
+        question: Question,
+        open: bool,
+    ) -> Option<Input> {
         if question.is_held() {
-            return self.questions.push(question);
+            self.questions.push(question);
+            return None;
         }
         if self.life == Life::Closed {
-            return;
+            return None;
         }
         let answer = question.answer;
-        self.inputs.push_back(match question.asked {
-            Asked::Nothing => return,
-            Asked::Greeting if self.life != Life::Open => return,
+        Some(match question.asked {
+            Asked::Nothing => return None,
+            Asked::Greeting if self.life != Life::Open => return None,
             Asked::Greeting => match answer {
                 Some(refusal) if refusal.is_error() => {
                     self.respond(&refusal, Level::Info);
-                    return self.close_when_done(cx);
+                    self.close_when_done(cx);
+                    return None;
                 }
                 greeting => Input::Start(greeting),
             },
-            Asked::Command(_) if !open => return,
+            Asked::Command(_) if !open => return None,
             Asked::Command(command) => match answer {
                 Some(refusal) => Input::Refused(command, refusal),
                 None => Input::Command(command),
@@ -170,7 +183,7 @@ impl Core {
             Asked::Login => Input::LoginAnswered(answer),
             Asked::Transfer => Input::TransferAnswered(answer),
             Asked::Custom(reply) => Input::Custom(answer.unwrap_or(reply)),
-        });
+        })
     }
 }
 

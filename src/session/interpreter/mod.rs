@@ -29,12 +29,13 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use log::Level;
 
 use self::secure::Security;
 pub(crate) use self::secure::Unprotected;
-use self::table::{Marks, Row, Run, Table};
+use self::table::{Marks, Run, Table};
 use self::transfer::Transfer;
 pub(crate) use self::vocabulary::{
     Call, Effect, End, Event, Input, Progress, Step, Timer, Verdict,
@@ -64,11 +65,10 @@ enum Data {
     Failed(Reply),
 }
 
-/// The command in progress, for the log.
+/// The command in progress, for the log, if it is logged.
 struct Current {
     name: String,
     shown: String,
-    logged: bool,
 }
 
 pub(crate) struct Interpreter {
@@ -115,6 +115,8 @@ pub(crate) struct Interpreter {
     abor: Option<Abor>,
     /// No line is taken any more; the session ends with the transfer.
     quitting: bool,
+    /// The idle timer was started in this turn.
+    idle_is_fresh: bool,
 }
 
 impl Interpreter {
@@ -157,7 +159,13 @@ impl Interpreter {
             held: None,
             abor: None,
             quitting: false,
+            idle_is_fresh: false,
         }
+    }
+
+    /// A turn of the loop begins for this client.
+    pub(crate) fn begin_turn(&mut self) {
+        self.idle_is_fresh = false;
     }
 
     /// The next thing to do. Drained before the next [`handle`](Interpreter::handle).
@@ -245,7 +253,11 @@ impl Interpreter {
             Input::Command(command) => self.command(command),
             Input::Refused(command, reply) => {
                 self.reset_idle();
-                if let Some(marks) = self.table.find(&command.name).map(|row| row.marks) {
+                if let Some(marks) = self
+                    .table
+                    .find(command.name.as_bytes())
+                    .map(|row| row.marks)
+                {
                     self.mark(marks);
                 }
                 self.begin(&command, false);
@@ -289,26 +301,27 @@ impl Interpreter {
     /// Finds the command's row and checks what every command is checked for.
     fn command(&mut self, command: CommandLine) {
         self.reset_idle();
-        let table = self.table.clone();
-        let Some(row) = table.find(&command.name) else {
+        let Some(row) = self.table.find(command.name.as_bytes()) else {
             self.begin(&command, false);
             return self.unknown(&command.name);
         };
-        self.begin(&command, row.logged);
-        self.mark(row.marks);
-        let refusal = match (row.arg, command.arg.is_empty()) {
+        let (run, perm, arg, login) = (row.run.clone(), row.perm, row.arg, row.login);
+        let (logged, marks) = (row.logged, row.marks);
+        self.begin(&command, logged);
+        self.mark(marks);
+        let refusal = match (arg, command.arg.is_empty()) {
             (Arg::Required, true) => Some((501, "Syntax error: command needs an argument.")),
             (Arg::None, false) => Some((501, "Syntax error: command does not accept arguments.")),
-            _ if row.login && self.account.is_none() => return self.finish(not_logged_in()),
+            _ if login && self.account.is_none() => return self.finish(not_logged_in()),
             _ => None,
         };
         if let Some((code, text)) = refusal {
             return self.finish(Reply::new(code, text));
         }
-        if let Some(reply) = secure::refusal(self, &row.name) {
+        if let Some(reply) = secure::refusal(self, &command.name) {
             return self.finish(reply);
         }
-        self.run(row, &command.arg);
+        self.run(run, perm, &command.arg);
     }
 
     fn unknown(&mut self, name: &str) {
@@ -331,18 +344,15 @@ impl Interpreter {
         });
     }
 
-    fn run(&mut self, row: &Row, arg: &[u8]) {
-        match &row.run {
+    fn run(&mut self, run: Run, perm: Perm, arg: &[u8]) {
+        match run {
             Run::Plain(run) => run(self, arg),
-            Run::Path(argument, run) => self.with_argument(*argument, arg, row.perm, *run),
-            Run::WordPath(run) => self.with_word_and_path(arg, row.perm, *run),
-            Run::Pooled(run) => {
-                let run = Arc::clone(run);
-                self.with_path(arg, row.perm, move |it, path| it.pooled(run, path));
-            }
-            &Run::Custom { index, takes_path } => {
+            Run::Path(argument, run) => self.with_argument(argument, arg, perm, run),
+            Run::WordPath(run) => self.with_word_and_path(arg, perm, run),
+            Run::Pooled(run) => self.with_path(arg, perm, move |it, path| it.pooled(run, path)),
+            Run::Custom { index, takes_path } => {
                 let bytes = arg.to_vec();
-                match (takes_path, row.perm) {
+                match (takes_path, perm) {
                     (true, perm) => self.with_path(arg, perm, move |it, path| {
                         it.custom(index, bytes, Some(path));
                     }),
@@ -374,14 +384,9 @@ impl Interpreter {
 
     fn begin(&mut self, command: &CommandLine, logged: bool) {
         // Of what is not logged nothing is asked.
-        let (name, shown) = match logged {
-            true => (command.name.clone(), Escaped(&command.arg).to_string()),
-            false => (String::new(), String::new()),
-        };
-        self.current = Some(Current {
-            name,
-            shown,
-            logged,
+        self.current = logged.then(|| Current {
+            name: command.name.to_string(),
+            shown: Escaped(&command.arg).to_string(),
         });
     }
 
@@ -406,7 +411,7 @@ impl Interpreter {
 
     fn finish_at(&mut self, level: Level, reply: Reply) {
         self.wait = Wait::Nothing;
-        if let Some(current) = self.current.take().filter(|current| current.logged) {
+        if let Some(current) = self.current.take() {
             let mut line = current.name;
             if !current.shown.is_empty() {
                 line.push_str(&format!(" {}", current.shown));
@@ -436,8 +441,16 @@ impl Interpreter {
         self.finish_at(Level::Error, internal_error());
     }
 
+    /// Once a turn will do, however many commands come in it.
     fn reset_idle(&mut self) {
-        self.effect(Effect::SetTimer(Timer::Idle, self.config.timeout));
+        if !std::mem::replace(&mut self.idle_is_fresh, true) {
+            self.effect(Effect::SetTimer(Timer::Idle, self.config.timeout));
+        }
+    }
+
+    fn stop_idle(&mut self) {
+        self.idle_is_fresh = false;
+        self.effect(Effect::SetTimer(Timer::Idle, Duration::ZERO));
     }
 }
 

@@ -9,6 +9,7 @@ use super::transfer::{self, Transfer};
 use super::{Data, Effect, Interpreter, Timer, Wait, login};
 use crate::auth::ClientCertificate;
 use crate::proto::reply::Reply;
+use crate::proto::verb::Verb;
 use crate::tls::Tls;
 
 /// How far a session is protected.
@@ -173,9 +174,9 @@ pub(crate) fn ccc(it: &mut Interpreter, _: &[u8]) {
 }
 
 /// What TLS asks before a command runs.
-pub(super) fn refusal(it: &Interpreter, command: &str) -> Option<Reply> {
+pub(super) fn refusal(it: &Interpreter, command: &Verb) -> Option<Reply> {
     let tls = it.config.tls.as_ref()?;
-    match command {
+    match command.as_str() {
         "USER" | "PASS" if tls.needs_control() && !it.security.control => {
             Some(Reply::new(550, "SSL/TLS required on the control channel."))
         }

@@ -206,11 +206,28 @@ const TLS_ROWS: &[Row] = {
 
 /// The rows of one server: the built-in ones and the user's.
 #[derive(Clone)]
-pub(crate) struct Table(Arc<Vec<Row>>);
+pub(crate) struct Table(Arc<Rows>);
+
+#[derive(Clone)]
+struct Rows {
+    /// Sorted by name.
+    rows: Vec<Row>,
+    /// The head of each row's name, for a search that compares numbers.
+    heads: Vec<u64>,
+}
+
+/// The first eight bytes of a name as a number; numbers are in the order of their names.
+fn head(name: &[u8]) -> u64 {
+    let mut head = [0; 8];
+    for (to, byte) in head.iter_mut().zip(name) {
+        *to = *byte;
+    }
+    u64::from_be_bytes(head)
+}
 
 impl Default for Table {
     fn default() -> Self {
-        let mut table = Table(Arc::new(ROWS.to_vec()));
+        let mut table = Table::of(ROWS.to_vec());
         table.add_hashes();
         table
     }
@@ -225,15 +242,31 @@ impl fmt::Debug for Table {
 }
 
 impl Table {
+    fn of(rows: Vec<Row>) -> Table {
+        let heads = rows.iter().map(|row| head(row.name.as_bytes())).collect();
+        Table(Arc::new(Rows { rows, heads }))
+    }
+
     /// The row of a command by its name in capitals.
-    pub(crate) fn find(&self, name: &str) -> Option<&Row> {
-        let found = self.0.binary_search_by(|row| row.name.as_ref().cmp(name));
-        found.ok().map(|index| &self.0[index])
+    pub(crate) fn find(&self, name: &[u8]) -> Option<&Row> {
+        let Rows { rows, heads } = &*self.0;
+        let wanted = head(name);
+        let first = heads.partition_point(|&head| head < wanted);
+        let alike = heads[first..].iter().take_while(|&&head| head == wanted);
+        let alike = &rows[first..first + alike.count()];
+        alike.iter().find(|row| row.name.as_bytes() == name)
     }
 
     /// All rows, sorted by name.
     pub(crate) fn rows(&self) -> &[Row] {
-        &self.0
+        &self.0.rows
+    }
+
+    /// The same with other rows.
+    fn change(&mut self, change: impl FnOnce(&mut Vec<Row>)) {
+        let mut rows = self.rows().to_vec();
+        change(&mut rows);
+        *self = Table::of(rows);
     }
 
     /// Adds the digests of files, which a new table has.
@@ -246,7 +279,7 @@ impl Table {
     /// Takes them out.
     pub(crate) fn remove_hashes(&mut self) {
         let is_one = |row: &Row| HASH_ROWS.iter().any(|hash| hash.name == row.name);
-        Arc::make_mut(&mut self.0).retain(|row| !is_one(row));
+        self.change(|rows| rows.retain(|row| !is_one(row)));
     }
 
     /// Adds the commands of FTPS.
@@ -258,11 +291,12 @@ impl Table {
 
     /// Adds a row; one of the same name gives way.
     pub(crate) fn add(&mut self, row: Row) {
-        let rows = Arc::make_mut(&mut self.0);
-        match rows.binary_search_by(|known| known.name.cmp(&row.name)) {
-            Ok(index) => rows[index] = row,
-            Err(index) => rows.insert(index, row),
-        }
+        self.change(
+            |rows| match rows.binary_search_by(|known| known.name.cmp(&row.name)) {
+                Ok(index) => rows[index] = row,
+                Err(index) => rows.insert(index, row),
+            },
+        );
     }
 }
 
@@ -273,7 +307,7 @@ mod tests {
     #[test]
     fn rows_are_sorted_and_unique_and_their_help_names_them() {
         let mut table = Table::default();
-        assert!(table.find("AUTH").is_none());
+        assert!(table.find(b"AUTH").is_none());
         table.add_tls();
         assert!(
             table
@@ -284,9 +318,19 @@ mod tests {
         for row in table.rows() {
             let syntax = format!("Syntax: {}", row.name);
             assert!(row.help.starts_with(&syntax), "{}", row.help);
-            assert!(std::ptr::eq(table.find(&row.name).unwrap(), row));
+            assert!(std::ptr::eq(table.find(row.name.as_bytes()).unwrap(), row));
         }
-        assert!(table.find("GET").is_none());
+        for name in [
+            "",
+            "GET",
+            "SITE C",
+            "SITE CHM",
+            "SITE CHMODE",
+            "XSHA",
+            "ZZZZZZZZZ",
+        ] {
+            assert!(table.find(name.as_bytes()).is_none(), "{name}");
+        }
     }
 
     #[test]

@@ -170,7 +170,7 @@ impl Interpreter {
             rest: offset,
             ..
         } = *task;
-        self.effect(Effect::SetTimer(Timer::Idle, Duration::ZERO));
+        self.stop_idle();
         self.effect(Effect::SetTimer(Timer::Data, Duration::ZERO));
         match plan {
             Plan::Send(source) => {

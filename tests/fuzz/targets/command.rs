@@ -10,12 +10,14 @@ use ftpdlib_fuzz::proto::mlsx::Facts;
 use ftpdlib_fuzz::proto::{addr, calendar, command, escape};
 use libfuzzer_sys::fuzz_target;
 
-fn lines<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Vec<Line> {
+fn lines<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Vec<Line<Vec<u8>>> {
     let mut splitter = LineSplitter::new();
     let mut lines = Vec::new();
     for piece in pieces {
-        splitter.push(piece);
-        lines.extend(std::iter::from_fn(|| splitter.next_line()));
+        lines.extend(splitter.push_and_next(piece, <[u8]>::to_vec));
+        lines.extend(std::iter::from_fn(|| {
+            splitter.next_line(<[u8]>::to_vec)
+        }));
     }
     lines
 }
