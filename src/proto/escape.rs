@@ -13,6 +13,14 @@ pub struct Escaped<'a>(pub &'a [u8]);
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Nearly every name is nothing but this.
+        if let Ok(text) = str::from_utf8(self.0)
+            && text
+                .bytes()
+                .all(|byte| matches!(byte, b' '..=b'~') && byte != b'\\')
+        {
+            return f.write_str(text);
+        }
         for chunk in self.0.utf8_chunks() {
             write_escaped(f, chunk.valid())?;
             for byte in chunk.invalid() {

@@ -128,22 +128,14 @@ impl Reply {
 
     /// Appends the reply to `out` as it goes on the wire.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        // Its first four bytes and the line end; at once, for growing costs more than all the rest.
-        let lines = self.before.iter().chain([&self.last]);
-        out.reserve(lines.map(|Text(text)| text.len() + 6).sum());
         let code = digits(self.code);
         for (number, text) in self.before.iter().enumerate() {
-            if number == 0 {
-                out.extend_from_slice(&code);
-                out.push(b'-');
-            } else {
-                out.push(b' ');
+            match number {
+                0 => put_line(out, &[code[0], code[1], code[2], b'-'], text),
+                _ => put_line(out, b" ", text),
             }
-            put_text(out, text);
         }
-        out.extend_from_slice(&code);
-        out.push(b' ');
-        put_text(out, &self.last);
+        put_line(out, &[code[0], code[1], code[2], b' '], &self.last);
     }
 }
 
@@ -152,7 +144,10 @@ fn digits(code: u16) -> [u8; 3] {
     [code / 100, code / 10, code].map(|number| b'0' + (number % 10) as u8)
 }
 
-fn put_text(out: &mut Vec<u8>, Text(text): &Text) {
+fn put_line(out: &mut Vec<u8>, head: &[u8], Text(text): &Text) {
+    // At once: to grow costs more than all the rest.
+    out.reserve(head.len() + text.len() + 2);
+    out.extend_from_slice(head);
     let start = out.len();
     out.extend_from_slice(text);
     // Each byte is written, which lets the compiler do many at a time.

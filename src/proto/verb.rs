@@ -36,9 +36,8 @@ impl Verb {
     pub(crate) fn upper(name: &[u8]) -> Verb {
         if name.len() <= SHORT && name.is_ascii() && !holds_password(name) {
             let mut bytes = [0; SHORT];
-            for (upper, byte) in bytes.iter_mut().zip(name) {
-                *upper = byte.to_ascii_uppercase();
-            }
+            bytes[..name.len()].copy_from_slice(name);
+            bytes.make_ascii_uppercase();
             let len = name.len() as u8;
             return Verb(Repr::Short { len, bytes });
         }
@@ -59,6 +58,19 @@ impl Verb {
             Repr::Short { len, bytes } => bytes.get(..usize::from(*len)).unwrap_or(bytes),
             Repr::Long(name) => name.as_bytes(),
         }
+    }
+
+    /// The first eight bytes as a number; numbers are in the order of their names.
+    pub(crate) fn head(&self) -> u64 {
+        let mut head = [0; 8];
+        match &self.0 {
+            Repr::Short { bytes, .. } => head.copy_from_slice(&bytes[..8]),
+            Repr::Long(name) => {
+                let len = name.len().min(8);
+                head[..len].copy_from_slice(&name.as_bytes()[..len]);
+            }
+        }
+        u64::from_be_bytes(head)
     }
 
     /// The name as a `str`.
@@ -155,6 +167,26 @@ mod tests {
             assert_eq!(verb, verb.clone());
             assert_ne!(verb, Verb::upper(b"b"));
         }
+    }
+
+    #[test]
+    fn heads_are_in_the_order_of_names() {
+        let names = [
+            "",
+            "A",
+            "ABOR",
+            "SITE",
+            "SITE CHM",
+            "SITE CHOWN",
+            "STOR",
+            "\u{E9}",
+            "\u{E9}XXXXXXX",
+        ];
+        let heads = names.map(|name| Verb::upper(name.as_bytes()).head());
+        assert!(heads.is_sorted_by(|one, other| one < other), "{heads:x?}");
+        let [one, other] =
+            ["SITE CHMOD", "SITE CHMAX"].map(|name| Verb::upper(name.as_bytes()).head());
+        assert_eq!(one, other);
     }
 
     #[test]

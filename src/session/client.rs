@@ -188,11 +188,7 @@ impl Client {
         if let Verdict::Refuse(reply) = verdict {
             question.answer(Some(reply));
         }
-        question.asked = Asked::Command(command);
-        // Everything else is settled.
-        if let Some(input) = self.core.decided(cx, question, true) {
-            self.core.interpreter.handle(input);
-        }
+        self.core.ask_to_run(cx, question, command);
     }
 
     fn call_back(&mut self, cx: &mut Context<'_>, event: &Event) {

@@ -20,6 +20,8 @@ use crate::tls::Tunnel;
 const MAX_UNSENT: usize = 16 * 1024;
 /// Bytes read at a time; they are split into lines before more are read.
 const READ: usize = 8 * 1024;
+/// Room for the replies of a turn, most often; it is given back with the last of them.
+const REPLIES: usize = 512;
 /// Where TLS opens the records of commands, the scratch buffer holds them a second time.
 const TLS_SCRATCH: usize = 48 * 1024;
 /// How a TLS handshake begins: the type of its record, and the version's first byte.
@@ -156,6 +158,9 @@ impl Control {
     }
 
     pub(super) fn push(&mut self, reply: &Reply) {
+        if self.out.capacity() == 0 {
+            self.out.reserve(REPLIES);
+        }
         reply.encode(&mut self.out);
     }
 

@@ -3,10 +3,10 @@
 //! A client cannot break a line: what comes from it is escaped where it enters a message.
 
 use std::net::SocketAddr;
+use std::path::Path;
 
 use log::Level;
 
-use crate::fs::FileSystem;
 use crate::proto::escape::Escaped;
 use crate::proto::path::VirtualPath;
 
@@ -25,9 +25,10 @@ pub(crate) fn enabled(level: Level) -> bool {
 }
 
 /// A file's name for the log: the real path where there is one.
-pub(crate) fn shown(fs: &dyn FileSystem, path: &VirtualPath) -> String {
-    match fs.real_path(path) {
-        Some(real) => Escaped(real.as_os_str().as_encoded_bytes()).to_string(),
-        None => Escaped(path.as_bytes()).to_string(),
-    }
+pub(crate) fn shown(real: Option<&Path>, path: &VirtualPath) -> String {
+    let name = match real {
+        Some(real) => real.as_os_str().as_encoded_bytes(),
+        None => path.as_bytes(),
+    };
+    Escaped(name).to_string()
 }

@@ -40,7 +40,7 @@ pub(super) enum Asked {
 
 pub(super) struct Question {
     id: QuestionId,
-    pub(super) asked: Asked,
+    asked: Asked,
     /// In place of what comes without one.
     answer: Option<Reply>,
     /// Guards, and work on the pool, that are still out.
@@ -145,45 +145,45 @@ impl Core {
     /// `open` tells whether the session was open when whoever decided was called: if not, its last
     /// reply is out.
     pub(super) fn decide_or_wait(&mut self, cx: &mut Context<'_>, question: Question, open: bool) {
-        let input = self.decided(cx, question, open);
-        self.inputs.extend(input);
-    }
-
-    /// What the interpreter is to be told of a question, if that is decided and it is to be told.
-    pub(super) fn decided(
-        &mut self,
-        cx: &mut Context<'_>,
-        question: Question,
-        open: bool,
-    ) -> Option<Input> {
         if question.is_held() {
-            self.questions.push(question);
-            return None;
+            return self.questions.push(question);
         }
         if self.life == Life::Closed {
-            return None;
+            return;
         }
         let answer = question.answer;
-        Some(match question.asked {
-            Asked::Nothing => return None,
-            Asked::Greeting if self.life != Life::Open => return None,
+        self.inputs.push_back(match question.asked {
+            Asked::Nothing => return,
+            Asked::Greeting if self.life != Life::Open => return,
             Asked::Greeting => match answer {
                 Some(refusal) if refusal.is_error() => {
                     self.respond(&refusal, Level::Info);
-                    self.close_when_done(cx);
-                    return None;
+                    return self.close_when_done(cx);
                 }
                 greeting => Input::Start(greeting),
             },
-            Asked::Command(_) if !open => return None,
-            Asked::Command(command) => match answer {
-                Some(refusal) => Input::Refused(command, refusal),
-                None => Input::Command(command),
-            },
+            Asked::Command(_) if !open => return,
+            Asked::Command(command) => Input::answered(command, answer),
             Asked::Login => Input::LoginAnswered(answer),
             Asked::Transfer => Input::TransferAnswered(answer),
             Asked::Custom(reply) => Input::Custom(answer.unwrap_or(reply)),
-        })
+        });
+    }
+
+    /// As [`ask`](Core::ask), of a command when everything before it is settled: nearly always it is
+    /// decided, and runs without further ado.
+    pub(super) fn ask_to_run(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut question: Question,
+        command: CommandLine,
+    ) {
+        if question.is_held() {
+            self.ask(cx, question, Asked::Command(command));
+        } else if self.life != Life::Closed {
+            let answer = question.answer.take();
+            self.interpreter.handle(Input::answered(command, answer));
+        }
     }
 }
 

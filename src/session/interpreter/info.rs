@@ -8,6 +8,7 @@ use super::{Data, Effect, Interpreter, Job, Outcome, Progress, Wait, not_logged_
 use crate::proto::mlsx::Facts;
 use crate::proto::perm::Perm;
 use crate::proto::reply::Reply;
+use crate::proto::verb::Verb;
 use crate::session::job::{Files, Source};
 use crate::session::listing::{Format, Style};
 
@@ -82,7 +83,7 @@ pub(crate) fn feat(it: &mut Interpreter, _: &[u8]) {
         it.facts.feat(Facts::available())
     )));
     features.push(Cow::Borrowed("TVFS"));
-    if it.table.find(b"HASH").is_some() {
+    if it.table.has_hash() {
         features.push(Cow::Owned(it.hash.feat()));
     }
     if it.config.tls.is_some() {
@@ -115,7 +116,7 @@ pub(crate) fn opts(it: &mut Interpreter, arg: &[u8]) {
             }
             None => Reply::new(501, "Invalid argument."),
         },
-        b"HASH" if it.table.find(b"HASH").is_some() => digest::options(it, option),
+        b"HASH" if it.table.has_hash() => digest::options(it, option),
         _ => Reply::new(501, format!("Unsupported command \"{}\".", lossy(&command))),
     };
     it.finish(reply);
@@ -170,7 +171,7 @@ pub(crate) fn site_help(it: &mut Interpreter, arg: &[u8]) {
 }
 
 fn help_on(it: &Interpreter, name: &str, unknown: &'static str) -> Reply {
-    match it.table.find(name.as_bytes()) {
+    match it.table.find(&Verb::upper(name.as_bytes())) {
         Some(row) => Reply::new(214, row.help.clone().into_owned()),
         None => Reply::new(501, unknown),
     }

@@ -16,6 +16,7 @@ use crate::proto::reply::Reply;
 use crate::session::cancel::cancel;
 use crate::session::guard::BANNED;
 use crate::session::job::{Job, Outcome};
+use crate::session::logging;
 use crate::session::quota::Metered;
 
 /// The greeting (RFC 959, 5.4).
@@ -165,9 +166,11 @@ fn welcome(it: &mut Interpreter, reply: Option<Reply>) {
         Reply::long(230, text.to_owned())
     });
     it.finish(reply);
-    let user = Escaped(it.username.as_bytes());
-    let line = format!("USER '{user}' logged in.");
-    it.effect(Effect::Log(Level::Info, line));
+    if logging::enabled(Level::Info) {
+        let user = Escaped(it.username.as_bytes());
+        let line = format!("USER '{user}' logged in.");
+        it.effect(Effect::Log(Level::Info, line));
+    }
 }
 
 /// Refuses a login, when the delay is over.

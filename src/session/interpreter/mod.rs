@@ -44,6 +44,7 @@ use self::wait::{Abor, Then, Wait};
 use super::census::Seat;
 use super::config::Config;
 use super::job::{Job, JobId, OpenError, Outcome};
+use super::logging;
 use crate::auth::{Account, ClientCertificate};
 use crate::fs::{describe, is_passing};
 use crate::proto::addr::{canonical, canonical_addr};
@@ -253,11 +254,7 @@ impl Interpreter {
             Input::Command(command) => self.command(command),
             Input::Refused(command, reply) => {
                 self.reset_idle();
-                if let Some(marks) = self
-                    .table
-                    .find(command.name.as_bytes())
-                    .map(|row| row.marks)
-                {
+                if let Some(marks) = self.table.find(&command.name).map(|row| row.marks) {
                     self.mark(marks);
                 }
                 self.begin(&command, false);
@@ -301,7 +298,7 @@ impl Interpreter {
     /// Finds the command's row and checks what every command is checked for.
     fn command(&mut self, command: CommandLine) {
         self.reset_idle();
-        let Some(row) = self.table.find(command.name.as_bytes()) else {
+        let Some(row) = self.table.find(&command.name) else {
             self.begin(&command, false);
             return self.unknown(&command.name);
         };
@@ -384,7 +381,7 @@ impl Interpreter {
 
     fn begin(&mut self, command: &CommandLine, logged: bool) {
         // Of what is not logged nothing is asked.
-        self.current = logged.then(|| Current {
+        self.current = (logged && logging::enabled(Level::Info)).then(|| Current {
             name: command.name.to_string(),
             shown: Escaped(&command.arg).to_string(),
         });
@@ -423,8 +420,9 @@ impl Interpreter {
             self.effect(Effect::LogCommand(line));
         }
         self.reply(level, reply);
-        let held = self.held.take().into_iter().flatten();
-        self.steps.extend(held.map(Step::Effect));
+        if let Some(held) = self.held.take() {
+            self.steps.extend(held.into_iter().map(Step::Effect));
+        }
     }
 
     /// `550` with the system's words, or the code that fits the error better.

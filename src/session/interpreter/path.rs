@@ -116,7 +116,8 @@ impl Interpreter {
     /// The log names files by their real path, as the administrator knows them.
     fn name_in_log(&mut self, path: &VirtualPath) {
         if let (Some(current), Some(account)) = (&mut self.current, &self.account) {
-            current.shown = logging::shown(account.filesystem().as_ref(), path);
+            let real = account.filesystem().real_path(path);
+            current.shown = logging::shown(real.as_deref(), path);
         }
     }
 }

@@ -9,6 +9,7 @@ use super::{Interpreter, data, digest, files, info, login, secure, service, tran
 use crate::proto::command::{Arg, is_ls_option, strip_ls_options};
 use crate::proto::path::VirtualPath;
 use crate::proto::perm::Perm;
+use crate::proto::verb::Verb;
 use crate::session::custom::Pooled;
 
 /// A command as the interpreter sees it.
@@ -212,17 +213,8 @@ pub(crate) struct Table(Arc<Rows>);
 struct Rows {
     /// Sorted by name.
     rows: Vec<Row>,
-    /// The head of each row's name, for a search that compares numbers.
+    /// The head of each row's name, for a search that compares numbers ([`Verb::head`]).
     heads: Vec<u64>,
-}
-
-/// The first eight bytes of a name as a number; numbers are in the order of their names.
-fn head(name: &[u8]) -> u64 {
-    let mut head = [0; 8];
-    for (to, byte) in head.iter_mut().zip(name) {
-        *to = *byte;
-    }
-    u64::from_be_bytes(head)
 }
 
 impl Default for Table {
@@ -243,18 +235,22 @@ impl fmt::Debug for Table {
 
 impl Table {
     fn of(rows: Vec<Row>) -> Table {
-        let heads = rows.iter().map(|row| head(row.name.as_bytes())).collect();
+        let head = |row: &Row| Verb::upper(row.name.as_bytes()).head();
+        let heads = rows.iter().map(head).collect();
         Table(Arc::new(Rows { rows, heads }))
     }
 
-    /// The row of a command by its name in capitals.
-    pub(crate) fn find(&self, name: &[u8]) -> Option<&Row> {
+    /// The row of a command.
+    pub(crate) fn find(&self, name: &Verb) -> Option<&Row> {
         let Rows { rows, heads } = &*self.0;
-        let wanted = head(name);
+        let wanted = name.head();
         let first = heads.partition_point(|&head| head < wanted);
-        let alike = heads[first..].iter().take_while(|&&head| head == wanted);
-        let alike = &rows[first..first + alike.count()];
-        alike.iter().find(|row| row.name.as_bytes() == name)
+        rows[first..]
+            .iter()
+            .zip(&heads[first..])
+            .take_while(|(_, head)| **head == wanted)
+            .map(|(row, _)| row)
+            .find(|row| row.name.as_bytes() == name.as_bytes())
     }
 
     /// All rows, sorted by name.
@@ -267,6 +263,10 @@ impl Table {
         let mut rows = self.rows().to_vec();
         change(&mut rows);
         *self = Table::of(rows);
+    }
+
+    pub(crate) fn has_hash(&self) -> bool {
+        self.find(&Verb::upper(b"HASH")).is_some()
     }
 
     /// Adds the digests of files, which a new table has.
@@ -307,7 +307,7 @@ mod tests {
     #[test]
     fn rows_are_sorted_and_unique_and_their_help_names_them() {
         let mut table = Table::default();
-        assert!(table.find(b"AUTH").is_none());
+        assert!(table.find(&Verb::upper(b"AUTH")).is_none());
         table.add_tls();
         assert!(
             table
@@ -318,7 +318,10 @@ mod tests {
         for row in table.rows() {
             let syntax = format!("Syntax: {}", row.name);
             assert!(row.help.starts_with(&syntax), "{}", row.help);
-            assert!(std::ptr::eq(table.find(row.name.as_bytes()).unwrap(), row));
+            assert!(std::ptr::eq(
+                table.find(&Verb::upper(row.name.as_bytes())).unwrap(),
+                row
+            ));
         }
         for name in [
             "",
@@ -329,7 +332,10 @@ mod tests {
             "XSHA",
             "ZZZZZZZZZ",
         ] {
-            assert!(table.find(name.as_bytes()).is_none(), "{name}");
+            assert!(
+                table.find(&Verb::upper(name.as_bytes())).is_none(),
+                "{name}"
+            );
         }
     }
 

@@ -15,7 +15,7 @@ use super::{
 use crate::fs::{File, FileSystem};
 use crate::proto::escape::Escaped;
 use crate::proto::path::VirtualPath;
-use crate::proto::reply::Reply;
+use crate::proto::reply::{Reply, Text};
 use crate::session::job::{Files, Job, OpenError, Outcome, Source};
 use crate::session::logging;
 use crate::session::transferred::Transferred;
@@ -65,8 +65,8 @@ pub(super) struct Task {
 struct FileOf {
     filesystem: Arc<dyn FileSystem>,
     path: VirtualPath,
-    real: PathBuf,
-    shown: String,
+    /// Where there is one.
+    real: Option<PathBuf>,
 }
 
 impl FileOf {
@@ -74,9 +74,13 @@ impl FileOf {
         FileOf {
             filesystem: Arc::clone(filesystem),
             path: path.clone(),
-            real: filesystem.real_path(path).unwrap_or_default(),
-            shown: logging::shown(filesystem.as_ref(), path),
+            real: filesystem.real_path(path),
         }
+    }
+
+    /// For the log.
+    fn shown(&self) -> String {
+        logging::shown(self.real.as_deref(), &self.path)
     }
 
     /// An overlay has had the old file in its lower layer, and has the new one in its upper.
@@ -136,7 +140,7 @@ impl Interpreter {
             true => (125, "Data connection already open. Transfer starting."),
             false => (150, "File status okay. About to open data connection."),
         };
-        let text = text.unwrap_or_else(|| usual.as_bytes().to_vec());
+        let text = text.map_or_else(|| Text::from(usual), Text::from);
         self.current = None;
         self.reply(Level::Debug, Reply::new(code, text));
         if open {
@@ -409,7 +413,7 @@ impl Task {
     /// A line in the log behind the one that told of the transfer's end.
     fn log_refusal(&self, it: &mut Interpreter, refusal: &Reply) {
         let Some(file) = &self.file else { return };
-        let (command, shown, code) = (self.command, &file.shown, refusal.code());
+        let (command, shown, code) = (self.command, file.shown(), refusal.code());
         it.effect(Effect::LogOf {
             username: self.username.clone(),
             line: format!("{command} {shown} {code} '{}'", Escaped(refusal.text())),
@@ -441,16 +445,23 @@ impl Interpreter {
             return false;
         };
         let bytes = progress.sent + progress.received;
-        let seconds = progress.elapsed.as_secs_f64();
-        let line = format!(
-            "{} {} completed={} bytes={bytes} seconds={}",
-            task.command,
-            file.shown,
-            u8::from(complete),
-            (seconds * 1000.0).round() / 1000.0,
-        );
+        if logging::enabled(Level::Info) {
+            let seconds = progress.elapsed.as_secs_f64();
+            let line = format!(
+                "{} {} completed={} bytes={bytes} seconds={}",
+                task.command,
+                file.shown(),
+                u8::from(complete),
+                (seconds * 1000.0).round() / 1000.0,
+            );
+            let username = task.username.clone();
+            self.effect(Effect::LogOf { username, line });
+        }
         let hidden = task.hidden.as_ref().map(Hidden::path);
-        let real = hidden.map(|path| file.filesystem.real_path(path).unwrap_or_default());
+        let real = match hidden {
+            Some(path) => file.filesystem.real_path(path),
+            None => file.real.clone(),
+        };
         let at = hidden.unwrap_or(&file.path);
         let transferred = Transferred {
             command: task.command,
@@ -458,7 +469,7 @@ impl Interpreter {
             filesystem: Arc::clone(&file.filesystem),
             path: at.clone(),
             target: file.path.clone(),
-            real_path: real.unwrap_or_else(|| file.real.clone()),
+            real_path: real.unwrap_or_default(),
             bytes,
             elapsed: progress.elapsed,
         };
@@ -468,8 +479,6 @@ impl Interpreter {
             (false, true) => Event::Sent(transferred),
             (false, false) => Event::IncompleteSent(transferred),
         };
-        let username = task.username.clone();
-        self.effect(Effect::LogOf { username, line });
         self.event(event);
         true
     }
@@ -477,7 +486,7 @@ impl Interpreter {
 
 impl Interpreter {
     /// The transfer command whose end is awaited, and its file as the log shows it.
-    pub(crate) fn transfer_in_progress(&self) -> Option<(&'static str, &str)> {
+    pub(crate) fn transfer_in_progress(&self) -> Option<(&'static str, String)> {
         match &self.transfer {
             Transfer::Idle => None,
             Transfer::Waiting(task, _)
@@ -486,8 +495,8 @@ impl Interpreter {
             | Transfer::Running(task)
             | Transfer::Reported { task, .. }
             | Transfer::Settling { task, .. } => {
-                let file = task.file.as_ref().map_or("", |file| &file.shown);
-                Some((task.command, file))
+                let file = task.file.as_ref().map(FileOf::shown);
+                Some((task.command, file.unwrap_or_default()))
             }
         }
     }

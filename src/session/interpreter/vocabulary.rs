@@ -58,6 +58,16 @@ pub(crate) enum Input {
     Shutdown,
 }
 
+impl Input {
+    /// A command, and what the handler answers in its place, if it does.
+    pub(crate) fn answered(command: CommandLine, answer: Option<Reply>) -> Input {
+        match answer {
+            Some(refusal) => Input::Refused(command, refusal),
+            None => Input::Command(command),
+        }
+    }
+}
+
 /// What comes next.
 pub(crate) enum Step {
     Effect(Effect),
