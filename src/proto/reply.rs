@@ -89,7 +89,12 @@ impl Reply {
     /// Up to 75 characters are one line, more go before an empty last line, and a text with line
     /// breaks is sent line by line.
     pub fn long(code: u16, text: impl Into<Text>) -> Reply {
-        let Text(text) = text.into();
+        let text = text.into();
+        let is_broken = text.0.iter().any(|byte| matches!(byte, b'\r' | b'\n'));
+        if !is_broken && text.characters() <= MAX_SHORT {
+            return Reply::new(code, text);
+        }
+        let Text(text) = text;
         let mut lines: Vec<Text> = text
             .strip_suffix(b"\n")
             .unwrap_or(&text)

@@ -132,7 +132,9 @@ impl Core {
 
     /// Holds no memory that is not in use, as the session waits for its client.
     pub(super) fn shrink(&mut self, cx: &mut Context<'_>) {
-        self.inputs = VecDeque::new();
+        if self.inputs.capacity() > 0 {
+            self.inputs = VecDeque::new();
+        }
         if self.questions.is_empty() {
             self.questions = Vec::new();
         }

@@ -87,11 +87,14 @@ impl Guard {
         credentials: &Credentials,
     ) -> Checked {
         let (user, peer) = (credentials.username.as_str(), credentials.peer);
-        if self.is_banned(peer.ip()) {
+        // What other checks find out meanwhile is for the next one.
+        let hold = self.ask(|attempts, now| match attempts.banned(peer.ip(), now) {
+            Some(_) => None,
+            None => Some(attempts.hold(user, peer.ip(), now)),
+        });
+        if let Some(None) = hold {
             return Checked::Banned;
         }
-        // What other checks find out meanwhile is for the next one.
-        let hold = self.ask(|attempts, now| attempts.hold(user, peer.ip(), now));
         let result = authorizer.authenticate(credentials);
         match &result {
             Ok(_) => {
@@ -100,7 +103,7 @@ impl Guard {
             Err(refusal) if refusal.is_guess() => self.failed(user, peer),
             Err(_) => {}
         }
-        Checked::Answered(result, hold.unwrap_or_default())
+        Checked::Answered(result, hold.flatten().unwrap_or_default())
     }
 
     fn failed(&self, user: &str, peer: SocketAddr) {
