@@ -43,8 +43,8 @@ impl Context<'_> {
         self.key
     }
 
-    /// The time, read once per phase of a turn, and whenever a timer is set. Cheap, and never
-    /// later than the real time.
+    /// The time, read once per phase of a turn (not anew while nobody was called), and whenever a timer
+    /// is set. Cheap, and never later than the real time.
     #[must_use]
     pub fn now(&self) -> Instant {
         self.engine.now

@@ -243,7 +243,7 @@ impl Client {
         (question, work): (QuestionId, u32),
         result: Box<dyn Any + Send>,
     ) {
-        let Some(mut question) = self.core.take_question(question) else {
+        let Some((mut question, asked)) = self.core.take_question(question) else {
             return;
         };
         let open = self.core.life == Life::Open;
@@ -252,7 +252,7 @@ impl Client {
                 then(handler, session, result);
             });
         }
-        self.core.decide_or_wait(cx, question, open);
+        self.core.decide_or_wait(cx, (question, asked), open);
     }
 }
 

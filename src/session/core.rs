@@ -23,7 +23,7 @@ use super::interpreter::{Effect, Input, Interpreter, Timer};
 use super::job::{Job, JobId, Outcome};
 use super::logging;
 use super::pool::{Pool, Refused};
-use super::question::{Decision, Question, QuestionId};
+use super::question::{Asked, Decision, Question, QuestionId};
 use super::slot::{OWN_TIMERS, TAG_DATA, TAG_HANDSHAKE, TAG_IDLE, TAG_REFUSAL};
 use crate::proto::escape::Escaped;
 use crate::proto::reply::Reply;
@@ -65,7 +65,7 @@ pub(crate) struct Core {
     /// Cancels the flow's job when the flow ends.
     pub(super) flow_job: Option<Canceller>,
     /// What waits for a library user's word.
-    pub(super) questions: Vec<Question>,
+    pub(super) questions: Vec<(Question, Asked)>,
     pub(super) last_question: QuestionId,
     pub(super) life: Life,
     /// The interpreter wants to know when the client has taken everything.

@@ -29,7 +29,7 @@ pub(crate) type JobId = u32;
 /// Work that may block.
 pub(crate) enum Job {
     /// PASS.
-    Authenticate(Arc<Config>, Credentials),
+    Authenticate(Arc<Config>, Box<Credentials>),
     /// Counts what a user has stored.
     Measure(Arc<dyn FileSystem>, Cancel),
     /// Work on a user's files.

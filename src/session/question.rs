@@ -40,7 +40,6 @@ pub(super) enum Asked {
 
 pub(super) struct Question {
     id: QuestionId,
-    asked: Asked,
     /// In place of what comes without one.
     answer: Option<Reply>,
     /// Guards, and work on the pool, that are still out.
@@ -115,7 +114,6 @@ impl Core {
         self.last_question = self.last_question.wrapping_add(1);
         Question {
             id: self.last_question,
-            asked: Asked::Nothing,
             answer: None,
             holds: 0,
             thens: Vec::new(),
@@ -123,36 +121,43 @@ impl Core {
     }
 
     /// The callback has returned: what it was asked is decided, or waits.
-    pub(super) fn ask(&mut self, cx: &mut Context<'_>, mut question: Question, asked: Asked) {
-        question.asked = asked;
-        self.decide_or_wait(cx, question, true);
+    pub(super) fn ask(&mut self, cx: &mut Context<'_>, question: Question, asked: Asked) {
+        self.decide_or_wait(cx, (question, asked), true);
     }
 
     /// A guard has come back.
     pub(super) fn give_back(&mut self, cx: &mut Context<'_>, id: QuestionId, decision: Decision) {
-        if let Some(mut question) = self.take_question(id) {
+        if let Some((mut question, asked)) = self.take_question(id) {
             question.release(decision);
             let open = self.life == Life::Open;
-            self.decide_or_wait(cx, question, open);
+            self.decide_or_wait(cx, (question, asked), open);
         }
     }
 
-    pub(super) fn take_question(&mut self, id: QuestionId) -> Option<Question> {
-        let at = self.questions.iter().position(|known| known.id == id)?;
+    pub(super) fn take_question(&mut self, id: QuestionId) -> Option<(Question, Asked)> {
+        let at = self
+            .questions
+            .iter()
+            .position(|(known, _)| known.id == id)?;
         Some(self.questions.swap_remove(at))
     }
 
     /// `open` tells whether the session was open when whoever decided was called: if not, its last
     /// reply is out.
-    pub(super) fn decide_or_wait(&mut self, cx: &mut Context<'_>, question: Question, open: bool) {
+    pub(super) fn decide_or_wait(
+        &mut self,
+        cx: &mut Context<'_>,
+        (question, asked): (Question, Asked),
+        open: bool,
+    ) {
         if question.is_held() {
-            return self.questions.push(question);
+            return self.questions.push((question, asked));
         }
         if self.life == Life::Closed {
             return;
         }
         let answer = question.answer;
-        self.inputs.push_back(match question.asked {
+        self.inputs.push_back(match asked {
             Asked::Nothing => return,
             Asked::Greeting if self.life != Life::Open => return,
             Asked::Greeting => match answer {

@@ -53,7 +53,7 @@ pub(crate) fn pass(it: &mut Interpreter, arg: &[u8]) {
         copy.zeroize();
     }
     let password = credentials.password.clone();
-    let job = Job::Authenticate(Arc::clone(&it.config), credentials);
+    let job = Job::Authenticate(Arc::clone(&it.config), Box::new(credentials));
     // From here on, so that a refusal tells nothing by the time the check took.
     it.refusal_due = it.config.auth_failed_timeout.is_zero();
     it.effect(Effect::SetTimer(

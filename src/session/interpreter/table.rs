@@ -244,13 +244,15 @@ impl Table {
     pub(crate) fn find(&self, name: &Verb) -> Option<&Row> {
         let Rows { rows, heads } = &*self.0;
         let wanted = name.head();
-        let first = heads.partition_point(|&head| head < wanted);
-        rows[first..]
-            .iter()
-            .zip(&heads[first..])
-            .take_while(|(_, head)| **head == wanted)
-            .map(|(row, _)| row)
-            .find(|row| row.name.as_bytes() == name.as_bytes())
+        let mut at = heads.partition_point(|&head| head < wanted);
+        while heads.get(at) == Some(&wanted) {
+            let row = rows.get(at)?;
+            if row.name.as_bytes() == name.as_bytes() {
+                return Some(row);
+            }
+            at += 1;
+        }
+        None
     }
 
     /// All rows, sorted by name.

@@ -463,7 +463,7 @@ impl Interpreter {
             None => file.real.clone(),
         };
         let at = hidden.unwrap_or(&file.path);
-        let transferred = Transferred {
+        let transferred = Box::new(Transferred {
             command: task.command,
             username: task.username.clone(),
             filesystem: Arc::clone(&file.filesystem),
@@ -472,7 +472,7 @@ impl Interpreter {
             real_path: real.unwrap_or_default(),
             bytes,
             elapsed: progress.elapsed,
-        };
+        });
         let event = match (task.receive, complete) {
             (true, true) => Event::Received(transferred),
             (true, false) => Event::IncompleteReceived(transferred),

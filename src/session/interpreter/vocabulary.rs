@@ -68,7 +68,7 @@ impl Input {
     }
 }
 
-/// What comes next.
+/// What comes next. It is moved twice for each reply, so what is large in it is in a box.
 pub(crate) enum Step {
     Effect(Effect),
     Call(Call),
@@ -154,10 +154,10 @@ pub(crate) enum Event {
     Login(String),
     LoginFailed(String, Password),
     Logout(String),
-    Sent(Transferred),
-    Received(Transferred),
-    IncompleteSent(Transferred),
-    IncompleteReceived(Transferred),
+    Sent(Box<Transferred>),
+    Received(Box<Transferred>),
+    IncompleteSent(Box<Transferred>),
+    IncompleteReceived(Box<Transferred>),
 }
 
 /// How a transfer ended.
