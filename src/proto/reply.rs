@@ -133,14 +133,14 @@ impl Reply {
 
     /// Appends the reply to `out` as it goes on the wire.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        let code = digits(self.code);
+        let [a, b, c] = digits(self.code);
         for (number, text) in self.before.iter().enumerate() {
             match number {
-                0 => put_line(out, &[code[0], code[1], code[2], b'-'], text),
-                _ => put_line(out, b" ", text),
+                0 => put_line(out, [a, b, c, b'-'], text),
+                _ => put_line(out, *b" ", text),
             }
         }
-        put_line(out, &[code[0], code[1], code[2], b' '], &self.last);
+        put_line(out, [a, b, c, b' '], &self.last);
     }
 }
 
@@ -149,10 +149,10 @@ fn digits(code: u16) -> [u8; 3] {
     [code / 100, code / 10, code].map(|number| b'0' + (number % 10) as u8)
 }
 
-fn put_line(out: &mut Vec<u8>, head: &[u8], Text(text): &Text) {
+fn put_line<const LEN: usize>(out: &mut Vec<u8>, head: [u8; LEN], Text(text): &Text) {
     // At once: to grow costs more than all the rest.
-    out.reserve(head.len() + text.len() + 2);
-    out.extend_from_slice(head);
+    out.reserve(LEN + text.len() + 2);
+    out.extend_from_slice(&head);
     let start = out.len();
     out.extend_from_slice(text);
     // The least of them all is found many bytes at a time, and tells nearly always that all are fine.

@@ -34,12 +34,16 @@ enum Repr {
 impl Verb {
     /// Upper case, in ASCII only. What is not UTF-8 is read as Latin-1, so that it stays recognisable.
     pub(crate) fn upper(name: &[u8]) -> Verb {
-        if name.len() <= SHORT && name.is_ascii() && !holds_password(name) {
-            let mut bytes = [0; SHORT];
-            bytes[..name.len()].copy_from_slice(name);
-            bytes.make_ascii_uppercase();
-            let len = name.len() as u8;
-            return Verb(Repr::Short { len, bytes });
+        if name.len() <= SHORT && !holds_password(name) {
+            let (mut bytes, mut bits) = ([0; SHORT], 0);
+            for (upper, byte) in bytes.iter_mut().zip(name) {
+                *upper = byte.to_ascii_uppercase();
+                bits |= byte;
+            }
+            if bits.is_ascii() {
+                let len = name.len() as u8;
+                return Verb(Repr::Short { len, bytes });
+            }
         }
         let upper = match str::from_utf8(name) {
             Ok(name) => name.to_ascii_uppercase(),
