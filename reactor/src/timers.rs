@@ -244,24 +244,6 @@ impl Timers {
         }
     }
 
-    /// Brings the heap's top up to date: the next timer, with the deadline it has now.
-    fn top(&mut self) -> Option<(Instant, u32)> {
-        loop {
-            let Reverse(entry) = self.heap.peek()?;
-            let timer = &self.timers[entry.index as usize];
-            if timer.entry != entry.number {
-                self.heap.pop();
-                self.stale -= 1;
-            } else if timer.deadline > entry.deadline {
-                let index = entry.index;
-                self.heap.pop();
-                self.push(index);
-            } else {
-                return Some((entry.deadline, entry.index));
-            }
-        }
-    }
-
     /// When to look for due timers: at the next deadline, or before it, at one that was moved later.
     /// So moving a deadline costs nothing until the old one has come.
     pub(crate) fn next_look(&mut self) -> Option<Instant> {
@@ -278,17 +260,27 @@ impl Timers {
     /// Appends the timers that are due at `now`, in order. What is set from here on is not among
     /// them, however short its delay.
     pub(crate) fn collect(&mut self, now: Instant, due: &mut Vec<Due>) {
-        while let Some((deadline, index)) = self.top() {
-            if deadline > now {
-                return;
-            }
+        while let Some(&Reverse(Entry {
+            deadline,
+            number,
+            index,
+        })) = self.heap.peek()
+            && deadline <= now
+        {
             self.heap.pop();
             let timer = &mut self.timers[index as usize];
-            timer.queued = None;
-            due.push(Due {
-                index,
-                entry: timer.entry,
-            });
+            if timer.entry != number {
+                self.stale -= 1;
+            } else if timer.deadline > deadline {
+                // It was moved meanwhile.
+                self.push(index);
+            } else {
+                timer.queued = None;
+                due.push(Due {
+                    index,
+                    entry: timer.entry,
+                });
+            }
         }
     }
 

@@ -9,6 +9,9 @@ use std::mem;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use ftpdlib_reactor::{Channel, Context, Dispatcher, Message, Ready, TcpStream, TimerId};
+use log::Level;
+
 use super::Service;
 use super::census::Seat;
 use super::control::Line;
@@ -19,8 +22,6 @@ use super::logging;
 use super::question::{Asked, Question, QuestionId};
 use super::secure::Securing;
 use super::slot::{CONTROL, DATA, TAG_DATA, TAG_HANDLER, TAG_HANDSHAKE, TAG_IDLE, TAG_REFUSAL};
-use ftpdlib_reactor::{Channel, Context, Dispatcher, Message, Ready, TcpStream, TimerId};
-use log::Level;
 
 /// Command lines that one client may have run before others have their turn.
 const LINES_PER_TURN: usize = 64;
