@@ -146,12 +146,13 @@ impl Core {
         let manner = Manner {
             ascii,
             slow,
+            alone: self.service.alone,
             limit: config.write_limit,
             allowance: self.allowance(Direction::Sent),
         };
         let secured = matches!(&self.dtp, Dtp::Open { stream, .. } if stream.is_secured());
-        let sendfile = (config.use_sendfile && !secured).then_some(offset);
-        let mut flow = Flow::send(source, sendfile, manner, cx.now());
+        let sendfile = config.use_sendfile && !secured;
+        let mut flow = Flow::send(source, offset, sendfile, manner, cx.now());
         if flow.may_starve() {
             let number = self.flow_number.wrapping_add(1);
             flow.wake_by(Ready::new(cx.handle(), cx.key(), number));
@@ -169,6 +170,7 @@ impl Core {
         let manner = Manner {
             ascii,
             slow,
+            alone: self.service.alone,
             limit: self.service.config.read_limit,
             allowance: self.allowance(Direction::Received),
         };

@@ -5,9 +5,10 @@
 //! where that works, else through the loop's scratch buffer, and what is received goes to a file by
 //! `splice(2)`, else through that buffer.
 //!
-//! This file has the turn: budget, throttle, progress. [`send`] has a step of a download, [`receive`]
-//! one of an upload.
+//! This file has the turn: budget, throttle, progress. [`send`] has a step of a download, [`cold`] what of
+//! it has to come from the disk first, [`receive`] a step of an upload.
 
+mod cold;
 mod receive;
 mod send;
 
@@ -16,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use ftpdlib_reactor::Sleeping;
 
+use self::cold::AtHand;
 use super::census::Allowance;
 use super::interpreter::{End, Progress, Verdict};
 use super::job::{Job, Outcome, Source};
@@ -78,8 +80,10 @@ enum Side {
         source: Option<Source>,
         more: bool,
         ascii: Option<ToNetwork>,
-        /// Offset of the next `sendfile`; None where it is not used.
-        sendfile: Option<u64>,
+        /// Where in a file the next bytes are.
+        offset: u64,
+        sendfile: bool,
+        at_hand: AtHand,
         /// What the connection did not take yet.
         unsent: Vec<u8>,
         sent: usize,
@@ -110,6 +114,8 @@ pub(super) struct Means<'a> {
 pub(super) struct Manner {
     pub(super) ascii: bool,
     pub(super) slow: bool,
+    /// Nobody else is kept waiting when the loop waits for a disk.
+    pub(super) alone: bool,
     /// Bytes a second; 0 is no limit.
     pub(super) limit: u64,
     /// What the user's transfers share, if they do.
@@ -117,17 +123,23 @@ pub(super) struct Manner {
 }
 
 impl Flow {
-    /// From a source; `sendfile` is the offset to begin at, where the system call may be used.
+    /// From a source; a file is at that offset. `sendfile` says whether the system call may be used.
     pub(super) fn send(
         source: Source,
-        sendfile: Option<u64>,
+        offset: u64,
+        sendfile: bool,
         manner: Manner,
         now: Instant,
     ) -> Flow {
         let unlimited = manner.limit == 0 && manner.allowance.is_none();
         let plain = !manner.ascii && !manner.slow && unlimited;
         let side = Side::Send {
-            sendfile: sendfile.filter(|_| plain && send::has_descriptor(&source)),
+            sendfile: sendfile && plain && send::has_descriptor(&source),
+            at_hand: match manner.slow || manner.alone {
+                true => AtHand::all(),
+                false => AtHand::none(offset),
+            },
+            offset,
             source: Some(source),
             more: true,
             ascii: manner.ascii.then(ToNetwork::default),
@@ -303,6 +315,7 @@ impl Flow {
                     source,
                     more,
                     ascii,
+                    offset,
                     unsent,
                     sent,
                     ..
@@ -310,6 +323,7 @@ impl Flow {
                 Outcome::Filled(back, bytes, result),
             ) => {
                 *source = Some(back);
+                *offset = offset.saturating_add(bytes.len() as u64);
                 *sent = 0;
                 match ascii {
                     Some(ascii) => ascii.convert(&bytes, unsent),
@@ -317,6 +331,22 @@ impl Flow {
                 }
                 match result {
                     Ok(rest) => *more = rest,
+                    Err(error) => return Some(Verdict::File(error)),
+                }
+                None
+            }
+            (
+                Side::Send {
+                    source,
+                    offset,
+                    at_hand,
+                    ..
+                },
+                Outcome::Warmed(back, read),
+            ) => {
+                *source = Some(Source::File(back));
+                match read {
+                    Ok(count) => at_hand.warmed(*offset, count),
                     Err(error) => return Some(Verdict::File(error)),
                 }
                 None

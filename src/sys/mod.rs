@@ -7,6 +7,8 @@ pub(crate) mod accounts;
 #[cfg(unix)]
 pub(crate) mod attributes;
 #[cfg(target_os = "linux")]
+pub(crate) mod cached;
+#[cfg(target_os = "linux")]
 pub(crate) mod capabilities;
 #[cfg(unix)]
 pub(crate) mod clock;

@@ -11,7 +11,34 @@ use crate::proto::path::VirtualPath;
 
 /// An open regular file.
 #[derive(Debug)]
-pub(super) struct LocalFile(StdFile);
+pub(super) struct LocalFile {
+    file: StdFile,
+    /// What it was when it was opened.
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "for Linux"))]
+    found: Facts,
+}
+
+/// For the question what of it is in memory.
+#[derive(Debug)]
+struct Facts {
+    size: u64,
+    #[cfg(target_os = "linux")]
+    device: u64,
+}
+
+impl Facts {
+    fn of(found: &Metadata) -> Facts {
+        Facts {
+            size: found.len(),
+            #[cfg(target_os = "linux")]
+            device: std::os::linux::fs::MetadataExt::st_dev(found),
+        }
+    }
+}
+
+/// Of so few bytes all or none are in memory: the system reads as many at once.
+#[cfg(target_os = "linux")]
+const FEW: u64 = 128 * 1024;
 
 /// Opens the regular file `path`.
 pub(super) fn open(home: &Home, path: &VirtualPath, mode: OpenMode) -> io::Result<LocalFile> {
@@ -31,7 +58,8 @@ pub(super) fn open(home: &Home, path: &VirtualPath, mode: OpenMode) -> io::Resul
         // Not by O_TRUNC, which would have come before the question what it is.
         file.set_len(0)?;
     }
-    Ok(LocalFile(file))
+    let found = Facts::of(&found);
+    Ok(LocalFile { file, found })
 }
 
 fn creates(mode: OpenMode) -> bool {
@@ -96,7 +124,7 @@ pub(super) fn is_a_directory() -> io::Error {
 impl File for LocalFile {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         loop {
-            match self.0.read(buf) {
+            match self.file.read(buf) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 done => return done,
             }
@@ -104,20 +132,37 @@ impl File for LocalFile {
     }
 
     fn write_all(&mut self, buf: &[u8]) -> io::Result<()> {
-        self.0.write_all(buf)
+        self.file.write_all(buf)
     }
 
     fn seek(&mut self, position: u64) -> io::Result<()> {
-        self.0.seek(SeekFrom::Start(position)).map(drop)
+        self.file.seek(SeekFrom::Start(position)).map(drop)
     }
 
     fn size(&self) -> io::Result<u64> {
-        Ok(self.0.metadata()?.len())
+        Ok(self.file.metadata()?.len())
+    }
+
+    /// Its first and its last byte stand for all: what was read or written before leaves memory from one
+    /// end, not in the middle.
+    #[cfg(target_os = "linux")]
+    fn is_at_hand(&self, offset: u64, len: u64) -> Option<bool> {
+        use crate::sys::cached::is_cached;
+        let end = self.found.size.min(offset.saturating_add(len));
+        if end <= offset {
+            return Some(true);
+        }
+        let file = std::os::fd::AsFd::as_fd(&self.file);
+        let cached = |at| is_cached(file, self.found.device, at);
+        if end - offset > FEW && !cached(offset)? {
+            return Some(false);
+        }
+        cached(end - 1)
     }
 
     #[cfg(unix)]
     fn close(self: Box<Self>) -> io::Result<()> {
-        crate::sys::close::close(self.0.into())
+        crate::sys::close::close(self.file.into())
     }
 
     #[cfg(not(unix))]
@@ -127,6 +172,6 @@ impl File for LocalFile {
 
     #[cfg(unix)]
     fn as_fd(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
-        Some(std::os::fd::AsFd::as_fd(&self.0))
+        Some(std::os::fd::AsFd::as_fd(&self.file))
     }
 }
