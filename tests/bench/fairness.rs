@@ -273,7 +273,7 @@ mod linux {
             let line = self.ask("EPSV", "229")?;
             let port = line.split('|').nth(3).unwrap_or_default().parse()?;
             let data = TcpStream::connect((self.control.peer_addr()?.ip(), port))?;
-            self.ask(command, "150")?;
+            self.ask(command, "1")?;
             Ok(data)
         }
 
