@@ -40,10 +40,10 @@ pub(crate) fn is_cached(file: BorrowedFd<'_>, device: u64, offset: u64) -> Optio
 
 fn read_byte(file: BorrowedFd<'_>, offset: u64) -> io::Result<()> {
     // The one for large files, where that is another.
-    #[cfg(target_env = "gnu")]
-    use libc::preadv64v2;
     #[cfg(not(target_env = "gnu"))]
     use libc::preadv2 as preadv64v2;
+    #[cfg(target_env = "gnu")]
+    use libc::preadv64v2;
 
     let offset = offset.try_into().map_err(|_| io::ErrorKind::InvalidInput)?;
     let mut byte = 0_u8;
@@ -52,7 +52,15 @@ fn read_byte(file: BorrowedFd<'_>, offset: u64) -> io::Result<()> {
         iov_len: 1,
     };
     // SAFETY: the descriptor is open, and the only buffer is a local of that length.
-    match unsafe { preadv64v2(file.as_raw_fd(), &raw const into, 1, offset, libc::RWF_NOWAIT) } {
+    match unsafe {
+        preadv64v2(
+            file.as_raw_fd(),
+            &raw const into,
+            1,
+            offset,
+            libc::RWF_NOWAIT,
+        )
+    } {
         -1 => Err(io::Error::last_os_error()),
         _ => Ok(()),
     }

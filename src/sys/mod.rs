@@ -30,6 +30,7 @@ pub(crate) mod local_time;
 pub(crate) mod name;
 pub(crate) mod owner;
 pub(crate) mod ports;
+pub(crate) mod priority;
 #[cfg(unix)]
 pub(crate) mod process;
 #[cfg(target_os = "linux")]

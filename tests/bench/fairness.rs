@@ -3,7 +3,8 @@
 //! The program serves 50 downloads of 200 MiB that begin again and again, 500 clients that ask for that
 //! file and read nothing, and 2,000 that send a byte twice a second; one more client sends NOOP every
 //! few milliseconds and takes the time of each. First so, then while another client lists a directory
-//! of 200,000 files over and over on the worker threads.
+//! of 200,000 files over and over, which is a worker thread's work, then while as many do so as there
+//! are such threads.
 //!
 //! Linux only. With `taskset` the server has one processor for itself, and the clients the other ones.
 //! `FAIRNESS_SECONDS` says how long each part takes (20), `FAIRNESS_PROGRAM` which program to measure,
@@ -25,7 +26,7 @@ mod linux {
     use std::net::{SocketAddr, TcpStream};
     use std::path::Path;
     use std::process::{Child, ChildStderr, Command, Stdio};
-    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
     use std::thread;
     use std::time::{Duration, Instant};
 
@@ -36,6 +37,8 @@ mod linux {
     const STALLED: usize = 500;
     const DRIPPING: usize = 2_000;
     const NAMES: usize = 200_000;
+    /// As many as a server has worker threads.
+    const LISTING: usize = 8;
     /// Between two bytes of one that drips.
     const DRIP: Duration = Duration::from_millis(500);
     /// Between two of the lines whose replies are waited for.
@@ -48,8 +51,8 @@ mod linux {
     struct Done {
         bytes: AtomicU64,
         listings: AtomicU64,
-        /// Those who list begin.
-        lists: AtomicBool,
+        /// So many list.
+        listing: AtomicUsize,
         /// All end.
         over: AtomicBool,
     }
@@ -152,12 +155,17 @@ mod linux {
                 let dripping = dripping.collect::<Result<Vec<_>>>()?;
                 scope.spawn(move || drip(&dripping, done));
                 for _ in 0..DOWNLOADS {
-                    scope.spawn(move || told(repeat(server, "RETR big", done)));
+                    scope.spawn(move || told(download(server, done)));
                 }
-                scope.spawn(move || told(repeat(server, "LIST many", done)));
-                report("without a listing", server, long, done)?;
-                done.lists.store(true, Ordering::Relaxed);
-                report("with a listing", server, long, done)
+                for number in 0..LISTING {
+                    scope.spawn(move || told(list(server, number, done)));
+                }
+                for (listing, what) in [(0, "no listing"), (1, "a listing"), (LISTING, "listings")]
+                {
+                    done.listing.store(listing, Ordering::Relaxed);
+                    report(what, server, long, done)?;
+                }
+                Ok(())
             };
             let measured = run();
             done.over.store(true, Ordering::Relaxed);
@@ -188,8 +196,10 @@ mod linux {
         }
         let seconds = begun.elapsed().as_secs_f64();
         taken.sort_unstable();
-        let at = |share: f64| taken[((taken.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
-        let [bytes, listings] = [&done.bytes, &done.listings].map(|count| count.load(Ordering::Relaxed));
+        let at =
+            |share: f64| taken[((taken.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
+        let [bytes, listings] =
+            [&done.bytes, &done.listings].map(|count| count.load(Ordering::Relaxed));
         say(&format!(
             "{what}: {} NOOPs, median {:.2} ms, p99 {:.2} ms, worst {:.2} ms; {:.0} MiB/s, {:.2} listings/s",
             taken.len(),
@@ -225,28 +235,23 @@ mod linux {
         }
     }
 
-    /// One transfer after the other, from when it is time.
-    fn repeat(server: SocketAddr, command: &str, done: &Done) -> Result<()> {
+    fn download(server: SocketAddr, done: &Done) -> Result<()> {
         let mut client = Client::login(server)?;
-        let lists = command.starts_with("LIST");
-        let mut buffer = vec![0; 256 << 10];
         while !done.over.load(Ordering::Relaxed) {
-            if lists && !done.lists.load(Ordering::Relaxed) {
-                thread::sleep(PAUSE);
-                continue;
-            }
-            let mut data = client.begin(command)?;
-            loop {
-                match data.read(&mut buffer)? {
-                    0 => break,
-                    _ if done.over.load(Ordering::Relaxed) => return Ok(()),
-                    _ if lists => {}
-                    count => drop(done.bytes.fetch_add(count as u64, Ordering::Relaxed)),
-                }
-            }
-            client.reply("226")?;
-            if lists {
+            client.transfer("RETR big", done, &done.bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Lists while so many do.
+    fn list(server: SocketAddr, number: usize, done: &Done) -> Result<()> {
+        let mut client = Client::login(server)?;
+        while !done.over.load(Ordering::Relaxed) {
+            if number < done.listing.load(Ordering::Relaxed) {
+                client.transfer("LIST many", done, &AtomicU64::new(0))?;
                 done.listings.fetch_add(1, Ordering::Relaxed);
+            } else {
+                thread::sleep(PAUSE);
             }
         }
         Ok(())
@@ -275,6 +280,19 @@ mod linux {
             let data = TcpStream::connect((self.control.peer_addr()?.ip(), port))?;
             self.ask(command, "1")?;
             Ok(data)
+        }
+
+        /// One transfer, whose bytes are counted, to its end or that of all.
+        fn transfer(&mut self, command: &str, done: &Done, bytes: &AtomicU64) -> Result<()> {
+            let mut data = self.begin(command)?;
+            let mut buffer = vec![0; 256 << 10];
+            while !done.over.load(Ordering::Relaxed) {
+                match data.read(&mut buffer)? {
+                    0 => return self.reply("226").map(drop),
+                    count => drop(bytes.fetch_add(count as u64, Ordering::Relaxed)),
+                }
+            }
+            Ok(())
         }
 
         fn ask(&mut self, line: &str, code: &str) -> Result<String> {

@@ -14,9 +14,7 @@ use ftpdlib::{
 
 use crate::common::client::reset;
 use crate::common::made_up::Gate;
-use crate::common::{
-    Client, Mode, TestServer, callbacks_are_here, sample, skipped, workers,
-};
+use crate::common::{Client, Mode, TestServer, callbacks_are_here, sample, skipped, workers};
 
 /// Every file of it has the same content, of which nothing is in memory: whoever reads waits for the
 /// gate, which stands for the disk.
@@ -313,10 +311,11 @@ fn abor_does_not_wait_for_the_disk() {
         drop(data);
         client.expect_alive();
         // What the worker thread comes back with is not the next download's.
-        let next = client.begin("RETR file");
+        let mut next = client.begin("RETR file");
         disk.0.gate.open();
-        let content = io::Read::bytes(next).collect::<io::Result<Vec<u8>>>();
-        assert!(content.unwrap() == disk.0.content);
+        let mut content = Vec::new();
+        next.read_to_end(&mut content).unwrap();
+        assert!(content == disk.0.content);
         client.expect_reply(226);
         server.record().wait_for("incomplete_sent /file 0");
         drop((client, server));
@@ -376,7 +375,10 @@ fn a_bad_disk_fails_its_transfer() {
         let mut client: Client = server.login();
         let mut data = client.begin("RETR file");
         assert_eq!(data.read_to_end(&mut Vec::new()).unwrap(), 0);
-        assert_eq!(client.expect_reply(451).text, "451 Bad sector; transfer aborted.");
+        assert_eq!(
+            client.expect_reply(451).text,
+            "451 Bad sector; transfer aborted."
+        );
         client.expect_alive();
         drop((client, server));
         assert_eq!(disk.0.open.load(Ordering::SeqCst), 0);
