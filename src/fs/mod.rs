@@ -228,7 +228,8 @@ pub trait File: Send {
     /// not slow: before the first byte, and then once for some megabytes at a time. If `Some(false)`, a worker
     /// thread reads what comes next, and nobody but this file's client waits. Of a file that has a
     /// [descriptor](File::as_fd) it reads some megabytes only so that the system has them in memory,
-    /// [seeks](File::seek) back, and what is sent is asked for again.
+    /// [seeks](File::seek) back, and what is sent is asked for again. To such a thread `WouldBlock` is an
+    /// error like any other.
     ///
     /// It must be cheap, and need not be certain. `None`, the default, is for a file that does not
     /// know: it is read on the loop, and not asked again.

@@ -28,12 +28,14 @@ impl AtHand {
     /// How many of the `max` bytes from `offset` on may be read on the loop; 0 if a worker thread has to
     /// read first.
     pub(super) fn of(&mut self, file: &dyn File, offset: u64, max: usize) -> usize {
-        let left = self.until.saturating_sub(offset);
+        // A worker thread may have read past it.
+        self.until = self.until.max(offset);
+        let left = self.until - offset;
         if left >= max as u64 {
             return max;
         }
-        match file.is_at_hand(offset, WINDOW) {
-            Some(true) => self.until = offset.saturating_add(WINDOW),
+        match file.is_at_hand(self.until, WINDOW) {
+            Some(true) => self.until = self.until.saturating_add(WINDOW),
             // Less than `max`. What was read for this very step is not asked about again, or what goes
             // from memory at once would be read for ever.
             Some(false) => return left as usize,
@@ -119,6 +121,15 @@ mod tests {
         assert_eq!(*file.0.borrow(), [7]);
         assert_eq!(AtHand::all().of(&file, 1 << 40, MIB), MIB);
         assert_eq!(*file.0.borrow(), [7]);
+    }
+
+    #[test]
+    fn what_a_worker_thread_has_read_is_not_asked_about() {
+        let (file, mut hand) = (file(|at| Some(at >= 100)), AtHand::none(0));
+        assert_eq!(hand.of(&file, 0, MIB), 0);
+        assert_eq!(hand.of(&file, 64, MIB), 0);
+        assert_eq!(hand.of(&file, 128, MIB), MIB);
+        assert_eq!(*file.0.borrow(), [0, 64, 128]);
     }
 
     #[test]
