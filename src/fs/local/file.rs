@@ -13,27 +13,11 @@ use crate::proto::path::VirtualPath;
 #[derive(Debug)]
 pub(super) struct LocalFile {
     file: StdFile,
-    /// What it was when it was opened.
-    #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "for Linux"))]
-    found: Facts,
-}
-
-/// For the question what of it is in memory.
-#[derive(Debug)]
-struct Facts {
+    /// When it was opened, for the question what of it is in memory.
+    #[cfg(target_os = "linux")]
     size: u64,
     #[cfg(target_os = "linux")]
     device: u64,
-}
-
-impl Facts {
-    fn of(found: &Metadata) -> Facts {
-        Facts {
-            size: found.len(),
-            #[cfg(target_os = "linux")]
-            device: std::os::linux::fs::MetadataExt::st_dev(found),
-        }
-    }
 }
 
 /// Of so few bytes all or none are in memory: the system reads as many at once.
@@ -58,8 +42,13 @@ pub(super) fn open(home: &Home, path: &VirtualPath, mode: OpenMode) -> io::Resul
         // Not by O_TRUNC, which would have come before the question what it is.
         file.set_len(0)?;
     }
-    let found = Facts::of(&found);
-    Ok(LocalFile { file, found })
+    Ok(LocalFile {
+        file,
+        #[cfg(target_os = "linux")]
+        size: found.len(),
+        #[cfg(target_os = "linux")]
+        device: std::os::linux::fs::MetadataExt::st_dev(&found),
+    })
 }
 
 fn creates(mode: OpenMode) -> bool {
@@ -148,12 +137,12 @@ impl File for LocalFile {
     #[cfg(target_os = "linux")]
     fn is_at_hand(&self, offset: u64, len: u64) -> Option<bool> {
         use crate::sys::cached::is_cached;
-        let end = self.found.size.min(offset.saturating_add(len));
+        let end = self.size.min(offset.saturating_add(len));
         if end <= offset {
             return Some(true);
         }
         let file = std::os::fd::AsFd::as_fd(&self.file);
-        let cached = |at| is_cached(file, self.found.device, at);
+        let cached = |at| is_cached(file, self.device, at);
         if end - offset > FEW && !cached(offset)? {
             return Some(false);
         }

@@ -10,44 +10,59 @@ pub(super) const WINDOW: u64 = 2 * 1024 * 1024;
 
 /// How much of a file is known to be at hand.
 pub(super) struct AtHand {
-    /// Up to here nobody is asked.
+    /// Up to here it is, or nobody is asked.
     until: u64,
+    /// What comes then is not.
+    cold: bool,
 }
 
 impl AtHand {
     /// Of what is never asked about.
     pub(super) fn all() -> AtHand {
-        AtHand { until: u64::MAX }
+        AtHand {
+            until: u64::MAX,
+            cold: false,
+        }
     }
 
     /// Nothing is known yet of what comes from `offset` on.
     pub(super) fn none(offset: u64) -> AtHand {
-        AtHand { until: offset }
+        AtHand {
+            until: offset,
+            cold: false,
+        }
     }
 
     /// How many of the `max` bytes from `offset` on may be read on the loop; 0 if a worker thread has to
     /// read first.
     pub(super) fn of(&mut self, file: &dyn File, offset: u64, max: usize) -> usize {
-        // A worker thread may have read past it.
-        self.until = self.until.max(offset);
+        if offset > self.until {
+            // A worker thread has read, and not into the system's memory alone.
+            *self = AtHand::none(offset);
+        }
         let left = self.until - offset;
         if left >= max as u64 {
             return max;
         }
-        match file.is_at_hand(self.until, WINDOW) {
-            Some(true) => self.until = self.until.saturating_add(WINDOW),
-            // Less than `max`. What was read for this very step is not asked about again, or what goes
-            // from memory at once would be read for ever.
-            Some(false) => return left as usize,
-            None => *self = AtHand::all(),
+        if !self.cold {
+            match file.is_at_hand(self.until, WINDOW) {
+                Some(true) => self.until = self.until.saturating_add(WINDOW),
+                Some(false) => self.cold = true,
+                None => *self = AtHand::all(),
+            }
         }
-        max
+        match self.cold {
+            // Less than `max`, and not asked about again, or what goes from memory at once would be
+            // read for ever.
+            true => left as usize,
+            false => max,
+        }
     }
 
     /// A worker thread has read so many bytes from `offset` on. At the end they are none, which a step
     /// on the loop finds out then.
     pub(super) fn warmed(&mut self, offset: u64, count: u64) {
-        self.until = offset.saturating_add(count.max(1));
+        *self = AtHand::none(offset.saturating_add(count.max(1)));
     }
 }
 
@@ -144,6 +159,7 @@ mod tests {
             offset += count as u64;
         }
         assert_eq!(offset, WINDOW);
+        assert_eq!(*file.0.borrow(), [0, WINDOW]);
         assert_eq!(hand.of(&file, offset, MIB), 0);
         // Up to a bad sector, or the end.
         hand.warmed(offset, 10);
