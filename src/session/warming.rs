@@ -63,8 +63,8 @@ impl Warming {
 
 #[cfg(test)]
 mod tests {
-    use super::super::cancel::cancel;
     use super::*;
+    use crate::session::cancel::cancel;
 
     /// A megabyte with a bad sector.
     struct Disk {
