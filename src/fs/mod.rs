@@ -230,6 +230,20 @@ pub trait File: Send {
         None
     }
 
+    /// Whether `len` bytes from `offset` on, or those there are, can be read without waiting for a disk.
+    /// It is asked while a file is sent by a loop that others are served by, too, of a file system that is
+    /// not slow: before the first byte, and then once for some megabytes at a time. If `Some(false)`, a worker
+    /// thread reads what comes next, and nobody but this file's client waits. Of a file that has a
+    /// [descriptor](File::as_fd) it reads some megabytes only so that the system has them in memory,
+    /// [seeks](File::seek) back, and what is sent is asked for again. To such a thread `WouldBlock` is an
+    /// error like any other.
+    ///
+    /// It must be cheap, and need not be certain. `None`, the default, is for a file that does not
+    /// know: it is read on the loop, and not asked again.
+    fn is_at_hand(&self, _offset: u64, _len: u64) -> Option<bool> {
+        None
+    }
+
     /// Closes it. An error here (a full disk may speak only now) is an incomplete upload.
     fn close(self: Box<Self>) -> io::Result<()>;
 

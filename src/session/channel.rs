@@ -190,6 +190,7 @@ impl Core {
         let manner = Manner {
             ascii,
             slow,
+            alone: self.service.alone,
             limit: config.write_limit,
             allowance: self.allowance(Direction::Sent),
         };
@@ -216,6 +217,7 @@ impl Core {
         let manner = Manner {
             ascii,
             slow,
+            alone: self.service.alone,
             limit: self.service.config.read_limit,
             allowance: self.allowance(Direction::Received),
         };

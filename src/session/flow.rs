@@ -5,9 +5,10 @@
 //! where that works, else through the loop's scratch buffer, and what is received goes to a file by
 //! `splice(2)`, else through that buffer.
 //!
-//! This file has the turn: budget, throttle, progress. [`send`] has a step of a download, [`receive`]
-//! one of an upload.
+//! This file has the turn: budget, throttle, progress. [`send`] has a step of a download, [`cold`] what of
+//! it has to come from the disk first, [`receive`] a step of an upload.
 
+mod cold;
 mod receive;
 mod send;
 
@@ -16,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use ftpdlib_reactor::Sleeping;
 
+use self::cold::AtHand;
 use super::census::Allowance;
 use super::interpreter::{End, Progress, Verdict};
 use super::job::{Job, Outcome, Source};
@@ -82,8 +84,10 @@ enum Side {
         source: Option<Source>,
         more: bool,
         ascii: Option<ToNetwork>,
-        /// Offset of the next `sendfile`; None where it is not used.
-        sendfile: Option<u64>,
+        /// Where in a file the next bytes are.
+        offset: u64,
+        sendfile: bool,
+        at_hand: AtHand,
         /// What was left of the file when it was opened, and is not read yet; where that is known.
         left: Option<u64>,
         /// What the connection did not take yet.
@@ -116,6 +120,8 @@ pub(super) struct Means<'a> {
 pub(super) struct Manner {
     pub(super) ascii: bool,
     pub(super) slow: bool,
+    /// Nobody else is kept waiting when the loop waits for a disk.
+    pub(super) alone: bool,
     /// Bytes a second; 0 is no limit.
     pub(super) limit: u64,
     /// What the user's transfers share, if they do.
@@ -138,7 +144,12 @@ impl Flow {
         let is_small = left.is_some_and(|left| left <= SMALL);
         let sendfile = plain && !is_small && send::has_descriptor(&source);
         let side = Side::Send {
-            sendfile: sendfile.then_some(offset),
+            offset,
+            sendfile,
+            at_hand: match manner.slow || manner.alone {
+                true => AtHand::all(),
+                false => AtHand::none(offset),
+            },
             left,
             source: Some(source),
             more: true,
@@ -315,6 +326,7 @@ impl Flow {
                     source,
                     more,
                     ascii,
+                    offset,
                     unsent,
                     sent,
                     ..
@@ -322,6 +334,7 @@ impl Flow {
                 Outcome::Filled(back, bytes, result),
             ) => {
                 *source = Some(back);
+                *offset = offset.saturating_add(bytes.len() as u64);
                 *sent = 0;
                 match ascii {
                     Some(ascii) => ascii.convert(&bytes, unsent),
@@ -329,6 +342,22 @@ impl Flow {
                 }
                 match result {
                     Ok(rest) => *more = rest,
+                    Err(error) => return Some(Verdict::File(error)),
+                }
+                None
+            }
+            (
+                Side::Send {
+                    source,
+                    offset,
+                    at_hand,
+                    ..
+                },
+                Outcome::Warmed(back, read),
+            ) => {
+                *source = Some(Source::File(back));
+                match read {
+                    Ok(count) => at_hand.warmed(*offset, count),
                     Err(error) => return Some(Verdict::File(error)),
                 }
                 None

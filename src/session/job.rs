@@ -18,6 +18,7 @@ use super::listing::{Format, Listing};
 use super::quota::{Amount, measure};
 use super::random;
 use super::upload::{Fate, Hidden, Target, Upload};
+use super::warming::Warming;
 use crate::auth::{Account, AuthFailed, Credentials};
 use crate::fs::{File, FileSystem, Metadata, OpenMode, together};
 use crate::proto::path::VirtualPath;
@@ -36,6 +37,8 @@ pub(crate) enum Job {
     Files(Arc<dyn FileSystem>, Files),
     /// The next bytes of a download or listing.
     Fill(Source, usize),
+    /// The next part of a file that is sent, from the disk into the system's memory.
+    Warm(Warming),
     /// Received bytes to the file.
     Store(Box<dyn File>, Vec<u8>),
     /// The end of an upload.
@@ -113,6 +116,8 @@ pub(crate) enum Outcome {
     Listing(io::Result<Box<Listing>>),
     /// The source, its bytes, and whether more may come.
     Filled(Source, Vec<u8>, io::Result<bool>),
+    /// The file, and how much of it is in memory from where the part began.
+    Warmed(Box<dyn File>, io::Result<u64>),
     /// The file, its buffer emptied for the next bytes.
     Stored(Box<dyn File>, Vec<u8>, io::Result<()>),
     Digested(Digested),
@@ -178,8 +183,9 @@ impl Job {
             Job::Files(fs, work) if work.changes_something() => fs.changes_are_slow(),
             Job::Files(fs, _) => fs.is_slow(),
             Job::Fill(Source::Listing(listing), _) => listing.is_slow(),
-            // Asked for only where the file system is slow.
-            Job::Fill(Source::File(_), _) | Job::Store(..) | Job::Close(_) => true,
+            // Asked for only where the file system is slow, or a file's bytes are not at hand.
+            Job::Fill(Source::File(_), _) | Job::Warm(_) => true,
+            Job::Store(..) | Job::Close(_) => true,
             Job::Settle(hidden, _) => hidden.filesystem().changes_are_slow(),
             Job::Measure(..) | Job::Digest(_) | Job::Command { .. } => true,
         }
@@ -187,8 +193,10 @@ impl Job {
 
     /// Lets it stop when nobody wants its outcome any more, where it has pieces to stop between.
     pub(crate) fn cancel_by(&mut self, cancel: Cancel) {
-        if let Job::Fill(Source::Listing(listing), _) = self {
-            listing.cancel_by(cancel);
+        match self {
+            Job::Fill(Source::Listing(listing), _) => listing.cancel_by(cancel),
+            Job::Warm(warming) => warming.cancel_by(cancel),
+            _ => {}
         }
     }
 
@@ -217,6 +225,10 @@ impl Job {
                 let mut bytes = Vec::new();
                 let more = source.fill(&mut bytes, max);
                 Outcome::Filled(source, bytes, more)
+            }
+            Job::Warm(warming) => {
+                let (file, read) = warming.run();
+                Outcome::Warmed(file, read)
             }
             Job::Store(mut file, mut bytes) => {
                 let result = file.write_all(&bytes);

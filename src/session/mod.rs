@@ -39,6 +39,7 @@ mod secure;
 mod slot;
 pub(crate) mod transferred;
 pub(crate) mod upload;
+mod warming;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

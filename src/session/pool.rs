@@ -1,7 +1,8 @@
 //! The worker threads for jobs that may block.
 //!
 //! A thread is started when a job comes and none is free, up to a limit; one that has had nothing
-//! to do for a while ends. A server that never needs a thread never has one.
+//! to do for a while ends. A server that never needs a thread never has one. The threads give way to
+//! the loop, which has a little to do for each of many, where they have much to do for a few.
 
 use std::collections::VecDeque;
 use std::io;
@@ -10,6 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::caught::caught;
+use crate::sys::priority::give_way;
 
 pub(super) type Task = Box<dyn FnOnce() + Send>;
 
@@ -158,6 +160,8 @@ impl Shared {
 }
 
 fn work(shared: &Shared) {
+    // Whoever wants a mere reply from the loop does not wait for the turns of all these threads.
+    give_way();
     let mut state = shared.lock();
     loop {
         if let Some(task) = state.tasks.pop_front() {
@@ -258,6 +262,16 @@ mod tests {
         drop(release);
         assert_eq!(pool.finish(Duration::from_secs(60)), 0);
         results.try_recv().unwrap();
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn its_threads_give_way() {
+        use crate::sys::priority::niceness;
+        let (pool, (done, results)) = (Pool::new(1), mpsc::channel());
+        run(&pool, move || done.send(niceness()).unwrap());
+        let (its, own) = (results.recv().unwrap(), niceness());
+        assert!(its > own || own == 19, "{its}, and the loop {own}");
     }
 
     #[test]

@@ -7,6 +7,8 @@ pub(crate) mod accounts;
 #[cfg(unix)]
 pub(crate) mod attributes;
 #[cfg(target_os = "linux")]
+pub(crate) mod cached;
+#[cfg(target_os = "linux")]
 pub(crate) mod capabilities;
 #[cfg(unix)]
 pub(crate) mod clock;
@@ -28,6 +30,7 @@ pub(crate) mod local_time;
 pub(crate) mod name;
 pub(crate) mod owner;
 pub(crate) mod ports;
+pub(crate) mod priority;
 #[cfg(unix)]
 pub(crate) mod process;
 #[cfg(target_os = "linux")]

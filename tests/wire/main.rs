@@ -12,6 +12,7 @@ mod abort;
 mod access;
 mod active;
 mod bad_input;
+mod cold;
 #[cfg(target_os = "linux")]
 mod confinement;
 mod decisions;

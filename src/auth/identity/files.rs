@@ -204,6 +204,14 @@ impl File for FileAs {
         plain?.size_at_open()
     }
 
+    fn is_at_hand(&self, offset: u64, len: u64) -> Option<bool> {
+        let file = self.file.as_deref()?;
+        if self.is_plain() {
+            return file.is_at_hand(offset, len);
+        }
+        self.identity.run(|| file.is_at_hand(offset, len)).ok()?
+    }
+
     fn close(mut self: Box<Self>) -> io::Result<()> {
         let file = self.file.take().ok_or_else(closed)?;
         self.identity.try_run(|| file.close())

@@ -15,7 +15,14 @@ pub(super) struct LocalFile {
     file: StdFile,
     /// When it was opened.
     size: u64,
+    /// Of what was there before.
+    #[cfg(target_os = "linux")]
+    device: Option<u64>,
 }
+
+/// Of so few bytes all or none are in memory: the system reads as many at once.
+#[cfg(target_os = "linux")]
+const FEW: u64 = 128 * 1024;
 
 /// Opens the regular file `path`.
 pub(super) fn open(home: &Home, path: &VirtualPath, mode: OpenMode) -> io::Result<LocalFile> {
@@ -37,7 +44,12 @@ pub(super) fn open(home: &Home, path: &VirtualPath, mode: OpenMode) -> io::Resul
         // Not by O_TRUNC, which would have come before the question what it is.
         file.set_len(0)?;
     }
-    Ok(LocalFile { file, size })
+    Ok(LocalFile {
+        file,
+        size,
+        #[cfg(target_os = "linux")]
+        device: Some(std::os::linux::fs::MetadataExt::st_dev(&found)),
+    })
 }
 
 /// Creates what was not there a moment ago. What is created so is a regular file and empty, and need
@@ -46,7 +58,12 @@ fn create(home: &Home, path: &VirtualPath, mode: OpenMode) -> io::Result<Option<
     let mut options = options(mode);
     options.create_new(true);
     match open_below(home, path, &options) {
-        Ok(file) => Ok(Some(LocalFile { file, size: 0 })),
+        Ok(file) => Ok(Some(LocalFile {
+            file,
+            size: 0,
+            #[cfg(target_os = "linux")]
+            device: None,
+        })),
         Err(error)
             if error.kind() == io::ErrorKind::AlreadyExists && mode != OpenMode::CreateNew =>
         {
@@ -144,6 +161,24 @@ impl File for LocalFile {
 
     fn size_at_open(&self) -> Option<u64> {
         Some(self.size)
+    }
+
+    /// Its first and its last byte stand for all: what was read or written before leaves memory from one
+    /// end, not in the middle.
+    #[cfg(target_os = "linux")]
+    fn is_at_hand(&self, offset: u64, len: u64) -> Option<bool> {
+        use crate::sys::cached::is_cached;
+        let device = self.device?;
+        let end = self.size.min(offset.saturating_add(len));
+        if end <= offset {
+            return Some(true);
+        }
+        let file = std::os::fd::AsFd::as_fd(&self.file);
+        let cached = |at| is_cached(file, device, at);
+        if end - offset > FEW && !cached(offset)? {
+            return Some(false);
+        }
+        cached(end - 1)
     }
 
     #[cfg(unix)]

@@ -2,10 +2,12 @@
 
 use std::io;
 
+use super::cold::WINDOW;
 use super::{CHUNK, Flow, Side, Turn, interrupted};
 use crate::fs::File;
 use crate::session::interpreter::Verdict;
 use crate::session::job::{Job, Source};
+use crate::session::warming::Warming;
 use crate::stream::Stream;
 
 impl Flow {
@@ -20,7 +22,9 @@ impl Flow {
             source,
             more,
             ascii,
+            offset,
             sendfile,
+            at_hand,
             left,
             unsent,
             sent,
@@ -61,7 +65,11 @@ impl Flow {
         }
         match source {
             Some(Source::File(file)) if !self.slow => {
-                if let Some(offset) = sendfile {
+                let max = at_hand.of(&**file, *offset, max);
+                if max == 0 {
+                    return Some(fetch(source, *offset));
+                }
+                if *sendfile {
                     match send_file(stream, &**file, offset, max) {
                         Ok(count) => {
                             *more = goes_on(left, count, max);
@@ -74,7 +82,7 @@ impl Flow {
                         Err(error) if is_disconnect(&error) => return Some(interrupted(&error)),
                         // Some file systems refuse it: go on as if it did not exist.
                         Err(_) if self.progress.sent == 0 => {
-                            *sendfile = None;
+                            *sendfile = false;
                             return None;
                         }
                         Err(error) => return Some(Turn::Ended(Verdict::File(error))),
@@ -97,6 +105,7 @@ impl Flow {
                     Err(error) => return Some(Turn::Ended(Verdict::File(error))),
                 };
                 *more = goes_on(left, count, max);
+                *offset = offset.saturating_add(count as u64);
                 let bytes = &scratch[..count];
                 if let Some(ascii) = ascii {
                     ascii.convert(bytes, unsent);
@@ -151,6 +160,18 @@ pub(super) fn size(source: &Source) -> Option<u64> {
     }
 }
 
+/// Has a worker thread read what comes next, of which something is not at hand.
+fn fetch(source: &mut Option<Source>, offset: u64) -> Turn {
+    match source.take() {
+        // The system keeps what was read.
+        Some(Source::File(file)) if file_has_descriptor(&*file) => {
+            Turn::Job(Job::Warm(Warming::new(file, offset, WINDOW)))
+        }
+        Some(source) => Turn::Job(Job::Fill(source, CHUNK)),
+        None => Turn::Blocked,
+    }
+}
+
 pub(super) fn is_disconnect(error: &io::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, TimedOut};
     matches!(
@@ -159,14 +180,18 @@ pub(super) fn is_disconnect(error: &io::Error) -> bool {
     )
 }
 
-#[cfg(unix)]
 pub(super) fn has_descriptor(source: &Source) -> bool {
     crate::sys::sendfile::SUPPORTED
-        && matches!(source, Source::File(file) if file.as_fd().is_some())
+        && matches!(source, Source::File(file) if file_has_descriptor(&**file))
+}
+
+#[cfg(unix)]
+fn file_has_descriptor(file: &dyn File) -> bool {
+    file.as_fd().is_some()
 }
 
 #[cfg(not(unix))]
-pub(super) fn has_descriptor(_: &Source) -> bool {
+fn file_has_descriptor(_: &dyn File) -> bool {
     false
 }
 
