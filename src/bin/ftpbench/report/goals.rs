@@ -44,7 +44,12 @@ const COSTS: [(&str, f64); 14] = [
 ];
 
 /// Server CPU at most so many parts of the best bare loop's.
-const BARE_COSTS: [(&str, f64); 2] = [("stor", 1.15), ("login", 1.15)];
+const BARE_COSTS: [(&str, f64); 4] = [
+    ("stor", 1.15),
+    ("login", 1.15),
+    ("list", 1.15),
+    ("mlsd", 1.15),
+];
 
 /// Rows in which all clients are to be served evenly: how much more earlier the first may be done, in
 /// parts of the whole time, than with the server that is best at it. What the kernel's buffers hold,
