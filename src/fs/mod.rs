@@ -263,6 +263,16 @@ pub trait Directory: Send {
     /// more to come.
     fn read_names(&mut self, max: usize, into: &mut Vec<Vec<u8>>) -> io::Result<bool>;
 
+    /// The same for listings, which keep names packed: hands each to `take`. For directories that
+    /// need no place in memory for every single name; the default is made of
+    /// [`read_names`](Directory::read_names).
+    fn each_name(&mut self, max: usize, take: &mut dyn FnMut(&[u8])) -> io::Result<bool> {
+        let mut names = Vec::new();
+        let more = self.read_names(max, &mut names)?;
+        names.iter().for_each(|name| take(name));
+        Ok(more)
+    }
+
     /// The facts of the entry `name`, following a symbolic link or not.
     fn metadata(&mut self, name: &[u8], follow: bool) -> io::Result<Metadata>;
 

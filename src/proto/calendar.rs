@@ -62,6 +62,20 @@ impl Civil {
     }
 }
 
+/// What was made of the last moment: one entry's time is often the next one's too, and what local
+/// time was then has to be asked of the system.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Last<T>(Option<(i64, T)>);
+
+impl<T: Copy> Last<T> {
+    pub(super) fn of(&mut self, seconds: i64, make: impl FnOnce() -> T) -> T {
+        match self.0 {
+            Some((last, made)) if last == seconds => made,
+            _ => self.0.insert((seconds, make())).1,
+        }
+    }
+}
+
 /// Two digits for a number below 100.
 pub(super) fn pair(number: u8) -> [u8; 2] {
     [b'0' + number / 10 % 10, b'0' + number % 10]
@@ -131,6 +145,19 @@ mod tests {
 
     const FIRST: i64 = -62_167_219_200; // 0000-01-01 00:00:00
     const LAST: i64 = 253_402_300_799; // 9999-12-31 23:59:59
+
+    #[test]
+    fn the_last_moment_is_remembered() {
+        let (mut last, mut made) = (Last::default(), Vec::new());
+        for seconds in [0, 0, 7, -1, -1, 0] {
+            let told = last.of(seconds, || {
+                made.push(seconds);
+                seconds * 2
+            });
+            assert_eq!(told, seconds * 2);
+        }
+        assert_eq!(made, [0, 7, -1, 0]);
+    }
 
     #[test]
     fn known_moments() {

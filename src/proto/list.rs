@@ -1,6 +1,6 @@
 //! The lines of LIST and STAT: `ls -lA` as proftpd prints it, which every client can read.
 
-use super::calendar::{Civil, Zone, civil, pair};
+use super::calendar::{Civil, Last, Zone, civil, pair};
 use super::facts::{FileKind, Metadata};
 
 /// What one line tells.
@@ -8,10 +8,6 @@ use super::facts::{FileKind, Metadata};
 pub struct Entry<'a> {
     /// The facts of the entry itself, though it may be a symbolic link.
     pub meta: &'a Metadata,
-    /// The owner's name, or his number. White space in it is printed as `_`.
-    pub owner: &'a str,
-    /// The group's name, or its number. White space in it is printed as `_`.
-    pub group: &'a str,
     /// The name of the entry; CR and LF in it are printed as `?`.
     pub name: &'a [u8],
     /// Where a symbolic link points, if that is known.
@@ -26,26 +22,71 @@ const MONTHS: [&[u8; 3]; 12] = [
     b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec",
 ];
 
-/// Appends the line of `entry`, CRLF included. `now` is in seconds since 1970 UTC.
-pub fn line(out: &mut Vec<u8>, entry: &Entry<'_>, now: i64, zone: Zone) {
-    out.extend_from_slice(&mode_string(entry.meta));
-    out.push(b' ');
-    push_right(out, entry.meta.links.max(1), 3);
-    out.push(b' ');
-    push_left(out, entry.owner);
-    out.push(b' ');
-    push_left(out, entry.group);
-    out.push(b' ');
-    push_right(out, entry.meta.size, 8);
-    out.push(b' ');
-    push_date(out, entry.meta.modified, now, zone);
-    out.push(b' ');
-    push_name(out, entry.name);
-    if let Some(target) = entry.target {
-        out.extend_from_slice(b" -> ");
-        push_name(out, target);
+/// The lines of one listing. What an entry has in common with the one before is not made anew.
+#[derive(Debug)]
+pub struct Lines {
+    now: i64,
+    zone: Zone,
+    /// The columns from the mode to the group, and of whom they are.
+    head: Vec<u8>,
+    head_of: Option<(FileKind, u32, u64, u32, u32)>,
+    date: Last<[u8; 12]>,
+}
+
+impl Lines {
+    /// `now` is in seconds since 1970 UTC.
+    pub fn new(now: i64, zone: Zone) -> Lines {
+        Lines {
+            now,
+            zone,
+            head: Vec::new(),
+            head_of: None,
+            date: Last::default(),
+        }
     }
-    out.extend_from_slice(b"\r\n");
+
+    /// Appends the line of `entry`, CRLF included. `names` tells what its owner and its group are
+    /// called, or their numbers, the same each time; white space in them is printed as `_`.
+    pub fn push<'a>(
+        &mut self,
+        out: &mut Vec<u8>,
+        entry: &Entry<'_>,
+        names: impl FnOnce() -> (&'a str, &'a str),
+    ) {
+        let meta = entry.meta;
+        let head_of = (meta.kind, meta.mode, meta.links, meta.uid, meta.gid);
+        if self.head_of != Some(head_of) {
+            self.head_of = Some(head_of);
+            self.head.clear();
+            push_head(&mut self.head, meta, names());
+        }
+        let (now, zone) = (self.now, self.zone);
+        let date = self
+            .date
+            .of(meta.modified, || date(meta.modified, now, zone));
+        out.extend_from_slice(&self.head);
+        push_right(out, meta.size, 8);
+        out.push(b' ');
+        out.extend_from_slice(&date);
+        out.push(b' ');
+        push_name(out, entry.name);
+        if let Some(target) = entry.target {
+            out.extend_from_slice(b" -> ");
+            push_name(out, target);
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+fn push_head(out: &mut Vec<u8>, meta: &Metadata, (owner, group): (&str, &str)) {
+    out.extend_from_slice(&mode_string(meta));
+    out.push(b' ');
+    push_right(out, meta.links.max(1), 3);
+    out.push(b' ');
+    push_left(out, owner);
+    out.push(b' ');
+    push_left(out, group);
+    out.push(b' ');
 }
 
 /// As `ls` shows it: `drwxr-sr-t`.
@@ -84,20 +125,17 @@ fn type_letter(meta: &Metadata) -> u8 {
     }
 }
 
-fn push_date(out: &mut Vec<u8>, modified: i64, now: i64, zone: Zone) {
+/// As `Nov 14 22:12` or `Nov 14  2023`.
+fn date(modified: i64, now: i64, zone: Zone) -> [u8; 12] {
     let when = civil(modified, zone).unwrap_or(if modified < 0 { EARLIEST } else { LATEST });
-    out.extend_from_slice(MONTHS[usize::from(when.month - 1)]);
-    out.push(b' ');
-    out.extend_from_slice(&pair(when.day));
-    out.push(b' ');
+    let [m, o, n] = *MONTHS[usize::from(when.month - 1)];
+    let [[d1, d2], [h1, h2], [m1, m2]] = [when.day, when.hour, when.minute].map(pair);
     // A clock that is a little behind must not make new files look like last year's.
     if (-DAY..=SIX_MONTHS).contains(&now.saturating_sub(modified)) {
-        out.extend_from_slice(&pair(when.hour));
-        out.push(b':');
-        out.extend_from_slice(&pair(when.minute));
+        [m, o, n, b' ', d1, d2, b' ', h1, h2, b':', m1, m2]
     } else {
-        out.push(b' ');
-        out.extend_from_slice(&when.digits()[..4]);
+        let [y1, y2, y3, y4, ..] = when.digits();
+        [m, o, n, b' ', d1, d2, b' ', b' ', y1, y2, y3, y4]
     }
 }
 
@@ -209,16 +247,22 @@ mod tests {
     fn entry<'a>(meta: &'a Metadata, name: &'a [u8]) -> Entry<'a> {
         Entry {
             meta,
-            owner: "owner",
-            group: "group",
             name,
             target: None,
         }
     }
 
+    fn line(out: &mut Vec<u8>, entry: &Entry<'_>, now: i64, zone: Zone) {
+        Lines::new(now, zone).push(out, entry, || ("owner", "group"));
+    }
+
     fn text_of(entry: &Entry<'_>) -> String {
+        text_with(entry, "owner", "group")
+    }
+
+    fn text_with(entry: &Entry<'_>, owner: &str, group: &str) -> String {
         let mut out = b"before ".to_vec();
-        line(&mut out, entry, NOW, Zone::Utc);
+        Lines::new(NOW, Zone::Utc).push(&mut out, entry, || (owner, group));
         String::from_utf8(out)
             .unwrap()
             .strip_prefix("before ")
@@ -249,19 +293,44 @@ mod tests {
     }
 
     #[test]
+    fn lines_of_one_listing_are_as_those_of_many() {
+        let one = file();
+        let mut all = Vec::new();
+        let changes: [fn(&mut Metadata); 9] = [
+            |_| {},
+            |meta| meta.kind = FileKind::Directory,
+            |meta| meta.mode = 0o100_600,
+            |meta| meta.links = 2,
+            |meta| meta.uid = 1,
+            |meta| meta.gid = 1,
+            |meta| meta.size = 1,
+            |meta| meta.modified = 0,
+            |meta| meta.created = Some(0),
+        ];
+        for change in changes {
+            let mut changed = one.clone();
+            change(&mut changed);
+            all.extend([one.clone(), changed.clone(), changed]);
+        }
+        let name = |id| ["nobody", "somebody"][id as usize];
+        let (mut lines, mut out, mut right) = (Lines::new(NOW, Zone::Utc), Vec::new(), Vec::new());
+        for meta in &all {
+            let names = || (name(meta.uid), name(meta.gid));
+            lines.push(&mut out, &entry(meta, b"x"), names);
+            Lines::new(NOW, Zone::Utc).push(&mut right, &entry(meta, b"x"), names);
+        }
+        assert_eq!(String::from_utf8(out), String::from_utf8(right));
+    }
+
+    #[test]
     fn columns_grow_with_what_is_in_them() {
         let big = Metadata {
             links: u64::MAX,
             size: u64::MAX,
             ..file()
         };
-        let entry = Entry {
-            owner: "a-long-owner",
-            group: "a-longer-group",
-            ..entry(&big, b"\xc3\xa9")
-        };
         assert_eq!(
-            text_of(&entry),
+            text_with(&entry(&big, b"\xc3\xa9"), "a-long-owner", "a-longer-group"),
             "-rw-r--r-- 18446744073709551615 a-long-owner a-longer-group 18446744073709551615 \
              Nov 14 22:12 é\r\n"
         );
@@ -270,15 +339,9 @@ mod tests {
             size: 0,
             ..file()
         };
-        let entry = Entry {
-            meta: &none,
-            owner: "é",
-            group: "domain users\r\n\u{a0}x",
-            ..entry
-        };
         assert_eq!(
-            text_of(&entry),
-            "-rw-r--r--   1 é        domain_users___x        0 Nov 14 22:12 é\r\n"
+            text_with(&entry(&none, b"x"), "é", "domain users\r\n\u{a0}x"),
+            "-rw-r--r--   1 é        domain_users___x        0 Nov 14 22:12 x\r\n"
         );
     }
 

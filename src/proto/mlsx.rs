@@ -1,8 +1,6 @@
 //! The lines of MLSD and MLST (RFC 3659 section 7): facts in a form made for programs.
 
-use std::io::Write;
-
-use super::calendar::{Zone, civil};
+use super::calendar::{Last, Zone, civil};
 use super::facts::{FileKind, Metadata};
 use super::list::{push_decimal, push_name};
 use super::perm::Perm;
@@ -91,64 +89,97 @@ impl Facts {
     }
 }
 
-/// Appends the line of one entry of MLSD, CRLF included: [`facts_only`] and a line end.
-pub fn line(out: &mut Vec<u8>, meta: &Metadata, name: &[u8], facts: Facts, perm: Perm, zone: Zone) {
-    facts_only(out, meta, name, facts, perm, zone);
-    out.extend_from_slice(b"\r\n");
+/// The lines of one MLSD, and the entry of MLST. What a file has in common with the one before is not
+/// made anew.
+#[derive(Debug)]
+pub struct Lines {
+    facts: Facts,
+    zone: Zone,
+    created: Last<Option<[u8; 14]>>,
+    modified: Last<Option<[u8; 14]>>,
+    /// `perm=` and its letters, and whose they are.
+    perm: Vec<u8>,
+    perm_of: Option<(FileKind, Perm)>,
 }
 
-/// Appends the chosen facts in the order of their names, a blank, and `name` (MLST: the full
-/// virtual path) with CR and LF as `?`; no line end.
-///
-/// `perm` is what the user may do here. A fact that is not known of this file is left out.
-/// RFC 3659 wants times in [`Zone::Utc`].
-pub fn facts_only(
-    out: &mut Vec<u8>,
-    meta: &Metadata,
-    name: &[u8],
-    facts: Facts,
-    perm: Perm,
-    zone: Zone,
-) {
-    if facts.contains(CREATE) {
-        push_time(out, b"create=", meta.created, zone);
+impl Lines {
+    /// With the chosen facts; RFC 3659 wants times in [`Zone::Utc`].
+    pub fn new(facts: Facts, zone: Zone) -> Lines {
+        Lines {
+            facts,
+            zone,
+            created: Last::default(),
+            modified: Last::default(),
+            perm: Vec::new(),
+            perm_of: None,
+        }
     }
-    if facts.contains(MODIFY) {
-        push_time(out, b"modify=", Some(meta.modified), zone);
+
+    /// Appends a line of MLSD, CRLF included: as [`push_facts`](Lines::push_facts) and a line end.
+    pub fn push(&mut self, out: &mut Vec<u8>, meta: &Metadata, name: &[u8], perm: Perm) {
+        self.push_facts(out, meta, name, perm);
+        out.extend_from_slice(b"\r\n");
     }
-    if facts.contains(PERM) {
-        out.extend_from_slice(b"perm=");
-        push_perm(out, meta.kind, perm);
-        out.push(b';');
+
+    /// Appends the facts in the order of their names, a blank, and `name` (MLST: the full virtual
+    /// path) with CR and LF as `?`; no line end.
+    ///
+    /// `perm` is what the user may do here. A fact that is not known of this file is left out.
+    pub fn push_facts(&mut self, out: &mut Vec<u8>, meta: &Metadata, name: &[u8], perm: Perm) {
+        let (facts, zone) = (self.facts, self.zone);
+        let digits = |seconds| civil(seconds, zone).map(|when| when.digits());
+        if facts.contains(CREATE)
+            && let Some(created) = meta.created
+        {
+            push_time(
+                out,
+                b"create=",
+                self.created.of(created, || digits(created)),
+            );
+        }
+        if facts.contains(MODIFY) {
+            let modified = self.modified.of(meta.modified, || digits(meta.modified));
+            push_time(out, b"modify=", modified);
+        }
+        if facts.contains(PERM) {
+            if self.perm_of != Some((meta.kind, perm)) {
+                self.perm_of = Some((meta.kind, perm));
+                self.perm.clear();
+                push_perm(&mut self.perm, meta.kind, perm);
+            }
+            out.extend_from_slice(&self.perm);
+        }
+        if facts.contains(SIZE) {
+            push_number(out, b"size=", meta.size);
+        }
+        if facts.contains(TYPE) {
+            out.extend_from_slice(b"type=");
+            out.extend_from_slice(type_name(meta));
+            out.push(b';');
+        }
+        if facts.contains(UNIQUE)
+            && let Some((device, inode)) = meta.unique
+        {
+            out.extend_from_slice(b"unique=");
+            push_hex(out, device);
+            out.push(b'g');
+            push_hex(out, inode);
+            out.push(b';');
+        }
+        if facts.contains(GID) {
+            push_number(out, b"unix.gid=", meta.gid.into());
+        }
+        if facts.contains(MODE) {
+            out.extend_from_slice(b"unix.mode=");
+            out.extend([9, 6, 3, 0].map(|place| b'0' + (meta.mode >> place & 7) as u8));
+            out.push(b';');
+        }
+        if facts.contains(UID) {
+            push_number(out, b"unix.uid=", meta.uid.into());
+        }
+        out.push(b' ');
+        push_name(out, name);
     }
-    if facts.contains(SIZE) {
-        push_number(out, b"size=", meta.size);
-    }
-    if facts.contains(TYPE) {
-        out.extend_from_slice(b"type=");
-        out.extend_from_slice(type_name(meta));
-        out.push(b';');
-    }
-    if facts.contains(UNIQUE)
-        && let Some((device, inode)) = meta.unique
-    {
-        out.extend_from_slice(b"unique=");
-        push_hex(out, device);
-        out.push(b'g');
-        push_hex(out, inode);
-        out.push(b';');
-    }
-    if facts.contains(GID) {
-        push_number(out, b"unix.gid=", meta.gid.into());
-    }
-    if facts.contains(MODE) {
-        push_formatted(out, format_args!("unix.mode={:04o};", meta.mode & 0o7777));
-    }
-    if facts.contains(UID) {
-        push_number(out, b"unix.uid=", meta.uid.into());
-    }
-    out.push(b' ');
-    push_name(out, name);
 }
 
 /// What is neither file nor directory goes by a name of the system's own (section 7.5.1.5).
@@ -193,13 +224,15 @@ fn push_perm(out: &mut Vec<u8>, kind: FileKind, perm: Perm) {
     let granted = letters
         .iter()
         .filter(|(needed, _)| perm.intersects(*needed));
+    out.extend_from_slice(b"perm=");
     out.extend(granted.map(|&(_, letter)| letter));
+    out.push(b';');
 }
 
-fn push_time(out: &mut Vec<u8>, name: &[u8], seconds: Option<i64>, zone: Zone) {
-    if let Some(when) = seconds.and_then(|seconds| civil(seconds, zone)) {
+fn push_time(out: &mut Vec<u8>, name: &[u8], digits: Option<[u8; 14]>) {
+    if let Some(digits) = digits {
         out.extend_from_slice(name);
-        out.extend_from_slice(&when.digits());
+        out.extend_from_slice(&digits);
         out.push(b';');
     }
 }
@@ -211,16 +244,10 @@ fn push_number(out: &mut Vec<u8>, name: &[u8], number: u64) {
 }
 
 fn push_hex(out: &mut Vec<u8>, number: u64) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let digits = (64 - number.leading_zeros()).div_ceil(4).max(1);
-    out.extend((0..digits).rev().map(|place| {
-        let digit = (number >> (4 * place) & 15) as u8;
-        digit + if digit < 10 { b'0' } else { b'a' - 10 }
-    }));
-}
-
-fn push_formatted(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
-    // Writing into a vector cannot fail.
-    let _ = out.write_fmt(text);
+    let digit = |place| DIGITS[(number >> (4 * place) & 15) as usize];
+    out.extend((0..digits).rev().map(digit));
 }
 
 #[cfg(test)]
@@ -247,7 +274,7 @@ mod tests {
 
     fn text_of(meta: &Metadata, facts: Facts, perm: Perm) -> String {
         let mut out = Vec::new();
-        line(&mut out, meta, b"a name", facts, perm, Zone::Utc);
+        Lines::new(facts, Zone::Utc).push(&mut out, meta, b"a name", perm);
         let text = String::from_utf8(out).unwrap();
         text.strip_suffix(" a name\r\n")
             .expect("facts, blank, name, CRLF")
@@ -356,22 +383,47 @@ mod tests {
     fn the_name_follows_the_first_blank_as_it_is() {
         let mut out = b"before".to_vec();
         let name = b"/a; b=c;\r\n226 done\xff";
-        facts_only(&mut out, &file(), name, SIZE, Perm::ALL, Zone::Utc);
+        Lines::new(SIZE, Zone::Utc).push_facts(&mut out, &file(), name, Perm::ALL);
         assert_eq!(out, b"beforesize=1234; /a; b=c;??226 done\xff");
     }
 
     #[test]
     fn the_zone_moves_the_times() {
         let mut out = Vec::new();
-        line(
-            &mut out,
-            &file(),
-            b"x",
-            MODIFY,
-            Perm::ALL,
-            Zone::Local(|_| 3_600),
-        );
+        let mut lines = Lines::new(MODIFY, Zone::Local(|_| 3_600));
+        lines.push(&mut out, &file(), b"x", Perm::ALL);
         assert_eq!(out, b"modify=20231114231320; x\r\n");
+    }
+
+    #[test]
+    fn lines_of_one_listing_are_as_those_of_many() {
+        let changes: [fn(&mut Metadata); 9] = [
+            |_| {},
+            |meta| meta.kind = FileKind::Directory,
+            |meta| meta.mode = 0o100_600,
+            |meta| meta.uid = 1,
+            |meta| meta.gid = 1,
+            |meta| meta.size = 1,
+            |meta| meta.modified = 0,
+            |meta| meta.created = Some(0),
+            |meta| meta.created = None,
+        ];
+        let all = Facts::available();
+        let (mut lines, mut out, mut right) = (Lines::new(all, Zone::Utc), Vec::new(), Vec::new());
+        for change in changes {
+            let mut changed = file();
+            change(&mut changed);
+            for (meta, perm) in [
+                (&file(), Perm::ALL),
+                (&file(), Perm::READ_ONLY),
+                (&changed, Perm::READ_ONLY),
+                (&changed, Perm::ALL),
+            ] {
+                lines.push(&mut out, meta, b"x", perm);
+                Lines::new(all, Zone::Utc).push(&mut right, meta, b"x", perm);
+            }
+        }
+        assert_eq!(String::from_utf8(out), String::from_utf8(right));
     }
 
     #[test]

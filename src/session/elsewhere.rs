@@ -71,6 +71,10 @@ impl Directory for Elsewhere<dyn Directory> {
         self.it()?.read_names(max, into)
     }
 
+    fn each_name(&mut self, max: usize, take: &mut dyn FnMut(&[u8])) -> io::Result<bool> {
+        self.it()?.each_name(max, take)
+    }
+
     fn metadata(&mut self, name: &[u8], follow: bool) -> io::Result<Metadata> {
         self.it()?.metadata(name, follow)
     }

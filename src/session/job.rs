@@ -35,8 +35,8 @@ pub(crate) enum Job {
     Measure(Arc<dyn FileSystem>, Cancel),
     /// Work on a user's files.
     Files(Arc<dyn FileSystem>, Files),
-    /// The next bytes of a download or listing.
-    Fill(Source, usize),
+    /// The next bytes of a download or listing, into an empty buffer that may have room already.
+    Fill(Source, Vec<u8>, usize),
     /// The next part of a file that is sent, from the disk into the system's memory.
     Warm(Warming),
     /// Received bytes to the file.
@@ -182,9 +182,9 @@ impl Job {
             Job::Authenticate(config, _) => config.authorizer.is_slow(),
             Job::Files(fs, work) if work.changes_something() => fs.changes_are_slow(),
             Job::Files(fs, _) => fs.is_slow(),
-            Job::Fill(Source::Listing(listing), _) => listing.is_slow(),
+            Job::Fill(Source::Listing(listing), ..) => listing.is_slow(),
             // Asked for only where the file system is slow, or a file's bytes are not at hand.
-            Job::Fill(Source::File(_), _) | Job::Warm(_) => true,
+            Job::Fill(Source::File(_), ..) | Job::Warm(_) => true,
             Job::Store(..) | Job::Close(_) => true,
             Job::Settle(hidden, _) => hidden.filesystem().changes_are_slow(),
             Job::Measure(..) | Job::Digest(_) | Job::Command { .. } => true,
@@ -194,7 +194,7 @@ impl Job {
     /// Lets it stop when nobody wants its outcome any more, where it has pieces to stop between.
     pub(crate) fn cancel_by(&mut self, cancel: Cancel) {
         match self {
-            Job::Fill(Source::Listing(listing), _) => listing.cancel_by(cancel),
+            Job::Fill(Source::Listing(listing), ..) => listing.cancel_by(cancel),
             Job::Warm(warming) => warming.cancel_by(cancel),
             _ => {}
         }
@@ -221,8 +221,7 @@ impl Job {
                 let files = || files.run(Arc::clone(&fs));
                 together(&*fs, files).unwrap_or(Outcome::Lost)
             }
-            Job::Fill(mut source, max) => {
-                let mut bytes = Vec::new();
+            Job::Fill(mut source, mut bytes, max) => {
                 let more = source.fill(&mut bytes, max);
                 Outcome::Filled(source, bytes, more)
             }

@@ -20,6 +20,8 @@ use crate::proto::path::VirtualPath;
 
 /// Names that are read, sorted and formatted at once on the loop; more go to a worker thread.
 const BATCH: usize = 256;
+/// What a line takes or more, mostly.
+const LINE: usize = 128;
 /// Names that a worker thread reads before it looks whether anybody still wants them.
 const LARGE_BATCH: usize = 4096;
 
@@ -47,19 +49,30 @@ pub(crate) enum Style {
 pub(crate) struct Listing {
     fs: Arc<dyn FileSystem>,
     path: VirtualPath,
-    format: Format,
+    encoding: Encoding,
+    lines: Lines,
     entries: Entries,
-    /// Seconds since 1970 when it was opened, for LIST's six-month rule.
-    now: i64,
-    /// Sorted; those before `next` are done.
+    /// Sorted when all are read; those before `next` are done.
     names: Names,
     next: usize,
     /// Whether the directory has more names than are in `names`.
     unread: bool,
     /// Who asked may have left, or given it up.
     cancel: Option<Cancel>,
-    owners: Ids,
-    groups: Ids,
+}
+
+/// What is kept to make lines by.
+enum Lines {
+    List {
+        lines: list::Lines,
+        owners: Ids,
+        groups: Ids,
+    },
+    Nlst,
+    Mlsd {
+        lines: mlsx::Lines,
+        account: Account,
+    },
 }
 
 enum Entries {
@@ -105,22 +118,19 @@ impl Listing {
                 one
             }
         };
-        names.sort();
-        let (owners, groups) = Default::default();
-        let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        let now = since_1970.map_or(0, |since| since.as_secs() as i64);
+        if !unread {
+            names.sort();
+        }
         Ok(Listing {
             fs,
             path: path.clone(),
-            format,
+            encoding: format.encoding,
+            lines: Lines::new(format),
             entries,
-            now,
             names,
             next: 0,
             unread,
             cancel: None,
-            owners,
-            groups,
         })
     }
 
@@ -149,6 +159,8 @@ impl Listing {
 
     fn fill_some(&mut self, out: &mut Vec<u8>, max: usize) -> io::Result<bool> {
         self.read_rest()?;
+        let left = self.names.len() - self.next;
+        out.reserve(left.saturating_mul(LINE).min(max.saturating_add(LINE)));
         while self.next < self.names.len() && out.len() < max {
             self.check()?;
             let at = self.next;
@@ -175,38 +187,65 @@ impl Listing {
     /// One entry. An entry that vanished meanwhile, or may not be looked at, is left out.
     fn line(&mut self, out: &mut Vec<u8>, at: usize) {
         let name = self.names.get(at);
-        let Format { zone, encoding, .. } = self.format;
+        let encoding = self.encoding;
         let shown = encoding.encode(name);
-        match &self.format.style {
-            Style::Nlst => {
+        match &mut self.lines {
+            Lines::Nlst => {
                 list::push_name(out, &shown);
                 out.extend_from_slice(b"\r\n");
             }
-            Style::Mlsd { facts, account } => {
+            Lines::Mlsd { lines, account } => {
                 if let Some(meta) = self.entries.facts(name, true) {
                     let perm = match account.perms_everywhere() {
                         Some(perm) => perm,
                         None => account.perms_on(&self.path.child(name), meta.is_dir()),
                     };
-                    mlsx::line(out, &meta, &shown, *facts, perm, zone);
+                    lines.push(out, &meta, &shown, perm);
                 }
             }
-            Style::List => {
+            Lines::List {
+                lines,
+                owners,
+                groups,
+            } => {
                 let Some(meta) = self.entries.facts(name, false) else {
                     return;
                 };
                 let target = self.entries.target(name, &meta);
                 let target = target.as_deref().map(|target| encoding.encode(target));
-                let (fs, owners, groups) = (&self.fs, &mut self.owners, &mut self.groups);
                 let entry = list::Entry {
                     meta: &meta,
-                    owner: owners.name(meta.uid, |id| fs.user_name(id)),
-                    group: groups.name(meta.gid, |id| fs.group_name(id)),
                     name: &shown,
                     target: target.as_deref(),
                 };
-                list::line(out, &entry, self.now, zone);
+                let fs = &self.fs;
+                lines.push(out, &entry, || {
+                    let owner = owners.name(meta.uid, |id| fs.user_name(id));
+                    (owner, groups.name(meta.gid, |id| fs.group_name(id)))
+                });
             }
+        }
+    }
+}
+
+impl Lines {
+    fn new(format: Format) -> Lines {
+        match format.style {
+            Style::List => {
+                // For the six-month rule.
+                let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+                let now = since_1970.map_or(0, |since| since.as_secs() as i64);
+                Lines::List {
+                    lines: list::Lines::new(now, format.zone),
+                    owners: Ids::default(),
+                    groups: Ids::default(),
+                }
+            }
+            Style::Nlst => Lines::Nlst,
+            Style::Mlsd { facts, account } => Lines::Mlsd {
+                lines: mlsx::Lines::new(facts, format.zone),
+                account,
+            },
         }
     }
 }

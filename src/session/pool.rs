@@ -121,6 +121,8 @@ impl Hands {
         }
         state.tasks.push_back(task);
         if state.idle >= state.tasks.len() || state.threads == self.0.max_threads {
+            // Who wakes up must not have to wait for the lock.
+            drop(state);
             self.0.wake.notify_one();
             return Ok(());
         }

@@ -3,6 +3,8 @@
 //! standard library opens the directory once more for the one and looks paths up for the other.
 
 use std::io;
+#[cfg(target_env = "gnu")]
+use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 /// Bytes of entries that are read at a time: some thousand names.
@@ -19,16 +21,16 @@ pub(crate) struct Entries {
 }
 
 impl Entries {
-    /// Appends at most `max` further names in `dir` to `into`, without `.` and `..`; false when
-    /// there are no more.
-    pub(crate) fn read(
+    /// Hands at most `max` further names in `dir` to `take`, without `.` and `..`; false when there
+    /// are no more.
+    pub(crate) fn each(
         &mut self,
         dir: BorrowedFd<'_>,
         max: usize,
-        into: &mut Vec<Vec<u8>>,
+        take: &mut dyn FnMut(&[u8]),
     ) -> io::Result<bool> {
-        let most = into.len().saturating_add(max);
-        while into.len() < most {
+        let mut left = max;
+        while left > 0 {
             let Some((name, length)) = entry(self.buffer.get(self.next..).unwrap_or_default())
             else {
                 if self.fill(dir)? {
@@ -39,7 +41,8 @@ impl Entries {
             };
             self.next += length;
             if !matches!(name, b"." | b"..") {
-                into.push(name.to_vec());
+                take(name);
+                left -= 1;
             }
         }
         Ok(true)
@@ -81,14 +84,17 @@ fn entry(bytes: &[u8]) -> Option<(&[u8], usize)> {
 /// of an entry, and where the system has no answer: ask another way, which knows why.
 #[cfg(target_env = "gnu")]
 pub(crate) fn facts(dir: BorrowedFd<'_>, name: &[u8]) -> Option<libc::statx> {
-    let mut path = [0; 256];
-    let is_entry = !matches!(name, b"" | b"." | b"..") && !name.contains(&b'/');
-    if !is_entry || name.len() >= path.len() || name.contains(&0) {
+    let mut path = [MaybeUninit::<u8>::uninit(); 256];
+    let odd = |byte: &u8| matches!(byte, b'/' | 0);
+    if matches!(name, b"" | b"." | b"..") || name.len() >= path.len() || name.iter().any(odd) {
         return None;
     }
-    path[..name.len()].copy_from_slice(name);
-    let mut found = std::mem::MaybeUninit::<libc::statx>::uninit();
-    // SAFETY: `dir` is open while borrowed, `path` ends in NUL, and `found` is to be filled in.
+    // SAFETY: `name` is shorter than `path`.
+    unsafe { std::ptr::copy_nonoverlapping(name.as_ptr(), path.as_mut_ptr().cast(), name.len()) };
+    path[name.len()].write(0);
+    let mut found = MaybeUninit::<libc::statx>::uninit();
+    // SAFETY: `dir` is open while borrowed, `path` is written to up to its NUL, and `found` is to be
+    // filled in.
     let done = unsafe {
         libc::statx(
             dir.as_raw_fd(),
@@ -129,7 +135,8 @@ mod tests {
             let (mut entries, mut read) = (Entries::default(), Vec::new());
             loop {
                 let before = read.len();
-                let more = entries.read(dir.as_fd(), max, &mut read).unwrap();
+                let mut take = |name: &[u8]| read.push(name.to_vec());
+                let more = entries.each(dir.as_fd(), max, &mut take).unwrap();
                 assert!(read.len() - before <= max);
                 if !more {
                     break;
@@ -137,14 +144,14 @@ mod tests {
             }
             assert_eq!(read.len(), names.len());
             assert_eq!(read.into_iter().collect::<BTreeSet<_>>(), names);
-            assert!(!entries.read(dir.as_fd(), 1, &mut Vec::new()).unwrap());
+            assert!(!entries.each(dir.as_fd(), 1, &mut |_| panic!()).unwrap());
         }
     }
 
     #[test]
     fn what_is_no_directory_has_no_names() {
         let file = tempfile::tempfile().unwrap();
-        let error = Entries::default().read(file.as_fd(), 1, &mut Vec::new());
+        let error = Entries::default().each(file.as_fd(), 1, &mut |_| panic!());
         assert_eq!(error.unwrap_err().raw_os_error(), Some(libc::ENOTDIR));
     }
 

@@ -339,6 +339,34 @@ fn a_directory_of_thousands_is_complete_and_sorted() {
     assert_eq!(mlsd, names);
 }
 
+#[test]
+fn every_line_of_megabytes_has_the_facts_of_its_name() {
+    let server = TestServer::start();
+    let mut files: Vec<(String, usize)> = (0..10_000)
+        .map(|at| (format!("{}-{at}", "long".repeat(50)), at % 7))
+        .collect();
+    for (name, size) in &files {
+        server.write(name, &"1234567"[..*size]);
+    }
+    files.sort();
+    let mut client = server.login();
+    let listed: Vec<(String, usize)> = client
+        .list("LIST")
+        .iter()
+        .map(|line| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            (words[8].to_owned(), words[4].parse().unwrap())
+        })
+        .collect();
+    assert!(listed == files);
+    let listed: Vec<(String, usize)> = client
+        .list("MLSD")
+        .iter()
+        .map(|line| (facts(line).1, fact(line, "size").parse().unwrap()))
+        .collect();
+    assert!(listed == files);
+}
+
 const HUGE: usize = 200_000;
 
 fn made_up(files: MadeUp) -> TestServer {

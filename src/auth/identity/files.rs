@@ -260,6 +260,10 @@ impl Directory for DirectoryAs {
         self.run(|directory| directory.read_names(max, into))
     }
 
+    fn each_name(&mut self, max: usize, take: &mut dyn FnMut(&[u8])) -> io::Result<bool> {
+        self.run(|directory| directory.each_name(max, take))
+    }
+
     fn metadata(&mut self, name: &[u8], follow: bool) -> io::Result<Metadata> {
         self.run(|directory| directory.metadata(name, follow))
     }

@@ -37,8 +37,8 @@ impl Names {
         Ok(Names::default())
     }
 
-    fn read(&mut self, dir: &Dir, max: usize, into: &mut Vec<Vec<u8>>) -> io::Result<bool> {
-        self.0.read(std::os::fd::AsFd::as_fd(dir), max, into)
+    fn each(&mut self, dir: &Dir, max: usize, take: &mut dyn FnMut(&[u8])) -> io::Result<bool> {
+        self.0.each(std::os::fd::AsFd::as_fd(dir), max, take)
     }
 }
 
@@ -48,10 +48,10 @@ impl Names {
         dir.entries().map(Names)
     }
 
-    fn read(&mut self, _: &Dir, max: usize, into: &mut Vec<Vec<u8>>) -> io::Result<bool> {
+    fn each(&mut self, _: &Dir, max: usize, take: &mut dyn FnMut(&[u8])) -> io::Result<bool> {
         for _ in 0..max {
             match self.0.next() {
-                Some(entry) => into.push(bytes(entry?.file_name())),
+                Some(entry) => take(&bytes(entry?.file_name())),
                 None => return Ok(false),
             }
         }
@@ -109,10 +109,14 @@ impl LocalDirectory {
 
 impl Directory for LocalDirectory {
     fn read_names(&mut self, max: usize, into: &mut Vec<Vec<u8>>) -> io::Result<bool> {
+        self.each_name(max, &mut |name| into.push(name.to_vec()))
+    }
+
+    fn each_name(&mut self, max: usize, take: &mut dyn FnMut(&[u8])) -> io::Result<bool> {
         let Some(entries) = &mut self.entries else {
             return Ok(false);
         };
-        let more = entries.read(&self.dir, max, into);
+        let more = entries.each(&self.dir, max, take);
         if !matches!(more, Ok(true)) {
             self.entries = None;
         }

@@ -128,7 +128,7 @@ impl Flow {
                 None
             }
             _ => Some(match source.take() {
-                Some(source) => Turn::Job(Job::Fill(source, CHUNK)),
+                Some(source) => Turn::Job(Job::Fill(source, std::mem::take(unsent), CHUNK)),
                 None => Turn::Blocked,
             }),
         }
@@ -167,7 +167,7 @@ fn fetch(source: &mut Option<Source>, offset: u64) -> Turn {
         Some(Source::File(file)) if file_has_descriptor(&*file) => {
             Turn::Job(Job::Warm(Warming::new(file, offset, WINDOW)))
         }
-        Some(source) => Turn::Job(Job::Fill(source, CHUNK)),
+        Some(source) => Turn::Job(Job::Fill(source, Vec::new(), CHUNK)),
         None => Turn::Blocked,
     }
 }

@@ -257,7 +257,7 @@ pub(crate) fn mlst(it: &mut Interpreter, path: VirtualPath) {
             let perms_on = |account: Account| account.perms_on(&path, meta.is_dir());
             let perm = account.map_or(Perm::NONE, perms_on);
             let mut entry = Vec::new();
-            mlsx::facts_only(&mut entry, &meta, &shown, it.facts, perm, it.config.zone);
+            mlsx::Lines::new(it.facts, it.config.zone).push_facts(&mut entry, &meta, &shown, perm);
             let mut first = b"Listing \"".to_vec();
             first.extend_from_slice(&shown);
             first.extend_from_slice(b"\":");

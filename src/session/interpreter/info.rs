@@ -218,22 +218,25 @@ pub(super) fn drained(it: &mut Interpreter) {
         other => return it.wait = other,
     };
     it.reset_idle();
-    it.job(Job::Fill(source, STAT_CHUNK), |it, outcome| match outcome {
-        Outcome::Filled(source, bytes, Ok(more)) => {
-            if more {
-                it.wait = Wait::Drained(source);
-                it.effect(Effect::Raw(bytes));
-            } else {
-                it.effect(Effect::Raw(bytes));
-                it.finish(Reply::new(213, "End of status."));
+    it.job(
+        Job::Fill(source, Vec::new(), STAT_CHUNK),
+        |it, outcome| match outcome {
+            Outcome::Filled(source, bytes, Ok(more)) => {
+                if more {
+                    it.wait = Wait::Drained(source);
+                    it.effect(Effect::Raw(bytes));
+                } else {
+                    it.effect(Effect::Raw(bytes));
+                    it.finish(Reply::new(213, "End of status."));
+                }
             }
-        }
-        Outcome::Filled(_, _, Err(error)) => {
-            let text = crate::fs::describe(&error);
-            it.finish(Reply::new(213, format!("End of status; {text}.")));
-        }
-        _ => it.lost(),
-    });
+            Outcome::Filled(_, _, Err(error)) => {
+                let text = crate::fs::describe(&error);
+                it.finish(Reply::new(213, format!("End of status; {text}.")));
+            }
+            _ => it.lost(),
+        },
+    );
 }
 
 /// STAT's answer (RFC 959, 5.3.1), also while a transfer runs.

@@ -282,7 +282,7 @@ fn a_listing_that_nobody_wants_is_not_finished() {
     bench.open_data();
     bench.say("NLST d");
     let fill = |source, wanted: bool| {
-        let mut job = Job::Fill(source, usize::MAX);
+        let mut job = Job::Fill(source, Vec::new(), usize::MAX);
         let (canceller, cancel) = cancel();
         job.cancel_by(cancel);
         if !wanted {
