@@ -16,10 +16,16 @@ pub(crate) struct Contender {
 }
 
 impl Contender {
-    pub(crate) fn bench<'a>(&'a self, plan: &'a Plan, content: &'a Content) -> Bench<'a> {
+    fn bench<'a>(
+        &'a self,
+        first: &'a Contender,
+        plan: &'a Plan,
+        content: &'a Content,
+    ) -> Bench<'a> {
         Bench {
             access: &self.server.access,
             files: self.server.files.as_deref(),
+            files_of_first: first.server.files.as_deref(),
             plan,
             content,
         }
@@ -65,7 +71,7 @@ pub(crate) fn run(
         progress.show(&row, &contender.name, "prepare");
         works.push(noted(
             measured,
-            (kind.prepare)(contender.bench(plan, content)),
+            (kind.prepare)(contender.bench(contenders[0], plan, content)),
         ));
     }
     // The first round warms up.

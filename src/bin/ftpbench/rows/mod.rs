@@ -26,6 +26,8 @@ pub(crate) struct Bench<'a> {
     pub(crate) access: &'a Access,
     /// Where the served files are, on this machine.
     pub(crate) files: Option<&'a std::path::Path>,
+    /// Where those of the server are that prepares this row first, in a comparison.
+    pub(crate) files_of_first: Option<&'a std::path::Path>,
     pub(crate) plan: &'a Plan,
     pub(crate) content: &'a Content,
 }
