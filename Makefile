@@ -32,11 +32,12 @@ test-poll: clients-if-possible ## run the tests of library, program and reactor 
 
 POLL_TESTS = wire tls clients program workers leaks $(patsubst reactor/tests/%.rs,%,$(wildcard reactor/tests/*.rs))
 
-# Tests that share memory with callbacks cannot be where those run in other processes.
+# Tests that share memory with callbacks cannot be where those run in other processes. Those that fork have a process of
+# their own.
 test-workers: clients-if-possible ## run the tests over the wire in every other worker model
 	FTPDLIB_TEST_WORKERS=multi-thread $(CARGO) test --test wire --test tls --test clients $(ARGS)
 	for model in multi-proc pre-fork; do \
-	    FTPDLIB_TEST_WORKERS=$$model $(CARGO) test --test wire --test tls --test clients $(ARGS) -- \
+	    FTPDLIB_TEST_WORKERS=$$model sh tests/each-alone --test wire --test tls --test clients $(ARGS) -- \
 	        --skip offload:: --skip decisions:: --skip pool:: || exit 1; \
 	done
 
