@@ -292,7 +292,7 @@ impl Core {
             Job::Authenticate(..) => &self.service.logins,
             _ => &self.service.pool,
         };
-        let started = self.start(pool, move || {
+        let started = self.start(cx, pool, move || {
             let outcome = caught(|| job.run()).unwrap_or(Outcome::Lost);
             let outcome = closes_elsewhere(outcome, hands);
             handle.send(key, Box::new(note(outcome)));
@@ -301,15 +301,28 @@ impl Core {
     }
 
     /// Starts a task on a worker thread.
-    pub(super) fn on_pool(&self, task: impl FnOnce() + Send + 'static) -> Result<(), Refused> {
-        self.start(&self.service.pool, task)
+    pub(super) fn on_pool(
+        &self,
+        cx: &Context<'_>,
+        task: impl FnOnce() + Send + 'static,
+    ) -> Result<(), Refused> {
+        self.start(cx, &self.service.pool, task)
     }
 
-    fn start(&self, pool: &Pool, task: impl FnOnce() + Send + 'static) -> Result<(), Refused> {
-        let place = self.interpreter.seat().keep();
+    fn start(
+        &self,
+        cx: &Context<'_>,
+        pool: &Pool,
+        task: impl FnOnce() + Send + 'static,
+    ) -> Result<(), Refused> {
+        let (place, handle) = (self.interpreter.seat().keep(), cx.handle());
         let task = move || {
             task();
-            drop(place);
+            // What the task sent may have been taken already, and the client found to be still counted.
+            // Whoever waits for the last one to go has to look again.
+            if place.and_then(Arc::into_inner).map(drop).is_some() {
+                handle.call(|_| {});
+            }
         };
         pool.run(task).inspect_err(|refused| {
             let text = format!("cannot start a worker thread: {}", refused.error);

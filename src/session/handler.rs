@@ -336,7 +336,7 @@ impl Session<'_> {
         let note = move |result: Result<T, OffloadError>| {
             Box::new(Note::Worked(question, number, Box::new(result)))
         };
-        let started = self.core.on_pool(move || {
+        let started = self.core.on_pool(&self.cx, move || {
             let result = caught(work).map_err(OffloadError::Panicked);
             reactor.send(key, note(result));
             // After the result, so that the session wakes knowing it.

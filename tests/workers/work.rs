@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use ftpdlib::{DummyAuthorizer, FtpServer, Handler, Perm, Session, Workers};
 
-use crate::common::Client;
 use crate::common::process::ServerProcess;
-use crate::model::wait_for;
+use crate::common::{Client, Mode};
+use crate::model::{children_of, start, wait_for};
 
 /// Has something done when its client has gone.
 struct Leaving(PathBuf);
@@ -61,4 +61,24 @@ fn work_is_done_when_a_client_or_the_server_goes() {
             assert_eq!(said, "done", "{workers}, client goes: {client_goes}");
         }
     }
+}
+
+/// The thread tells of its result, and is not done before it has given the client up: whichever of the two
+/// the loop finds last, it ends.
+#[test]
+fn a_clients_process_ends_with_the_work_that_outlives_him() {
+    let home = tempfile::tempdir().unwrap();
+    for number in 0..300 {
+        std::fs::write(home.path().join(number.to_string()), "").unwrap();
+    }
+    let program = start("multi-proc", home.path(), &[]);
+    for _ in 0..30 {
+        let mut client = program.anonymous();
+        let _data = client.data(Mode::Epsv);
+        // So many names are read by a thread.
+        client.send("LIST\r\n");
+    }
+    wait_for("the end of all processes", || {
+        children_of(program.pid()).is_empty()
+    });
 }
