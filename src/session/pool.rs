@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::caught::caught;
-use crate::sys::priority::give_way;
+use crate::sys::priority::{give_way, gives_way};
 
 pub(super) type Task = Box<dyn FnOnce() + Send>;
 
@@ -126,10 +126,15 @@ impl Hands {
             self.0.wake.notify_one();
             return Ok(());
         }
-        let shared = Arc::clone(&self.0);
+        let (shared, already) = (Arc::clone(&self.0), gives_way());
         let started = thread::Builder::new()
             .name("ftpdlib-job".into())
-            .spawn(move || work(&shared));
+            .spawn(move || {
+                // Whoever wants a mere reply from the loop does not wait for the turns of all these
+                // threads.
+                give_way(already);
+                work(&shared);
+            });
         match started {
             Ok(_) => state.threads += 1,
             Err(error) if state.threads == 0 => {
@@ -162,8 +167,6 @@ impl Shared {
 }
 
 fn work(shared: &Shared) {
-    // Whoever wants a mere reply from the loop does not wait for the turns of all these threads.
-    give_way();
     let mut state = shared.lock();
     loop {
         if let Some(task) = state.tasks.pop_front() {
@@ -274,6 +277,23 @@ mod tests {
         run(&pool, move || done.send(niceness()).unwrap());
         let (its, own) = (results.recv().unwrap(), niceness());
         assert!(its > own || own == 19, "{its}, and the loop {own}");
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_thread_that_one_of_its_own_starts_gives_way_no_further() {
+        use crate::sys::priority::niceness;
+        let (pool, (done, results)) = (Pool::new(2), mpsc::channel());
+        let hands = pool.hands();
+        run(&pool, move || {
+            let (told, hear) = mpsc::channel();
+            // None is free as long as this one waits.
+            let started = hands.run(move || told.send(niceness()).unwrap());
+            assert!(started.is_ok());
+            done.send((niceness(), hear.recv().unwrap())).unwrap();
+        });
+        let (first, second) = results.recv().unwrap();
+        assert_eq!(first, second);
     }
 
     #[test]
