@@ -292,12 +292,21 @@ impl Core {
             Job::Authenticate(..) => &self.service.logins,
             _ => &self.service.pool,
         };
+let warms = matches!(job, Job::Warm(_));
         let started = self.start(cx, pool, move || {
             let outcome = caught(|| job.run()).unwrap_or(Outcome::Lost);
             let outcome = closes_elsewhere(outcome, hands);
             handle.send(key, Box::new(note(outcome)));
         });
-        started.is_ok()
+        match started {
+            Ok(()) => true,
+            // Better that the loop waits for the disk than that nothing comes.
+            Err(Refused { task, .. }) if warms => {
+                task();
+                true
+            }
+            Err(_) => false,
+        }
     }
 
     /// Starts a task on a worker thread.

@@ -115,6 +115,44 @@ fn without_descriptors_it_waits_and_comes_back() {
     assert!(program.is_running());
 }
 
+/// A download of what is not in memory asks for one.
+#[test]
+#[cfg(target_os = "linux")]
+fn without_a_worker_thread_the_loop_reads_the_disk() {
+    use rustix::fs::{Advice, fadvise};
+    use std::os::unix::fs::PermissionsExt;
+    let has_tools = ["setpriv", "prlimit"]
+        .iter()
+        .all(|tool| Command::new(tool).arg("--version").output().is_ok());
+    if !rustix::process::geteuid().is_root() || !has_tools {
+        return skipped(
+            "no worker thread: that takes root, who can become somebody without a process",
+        );
+    }
+    // The program may be where only root may go.
+    let home = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(home.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    let copy = home.path().join("program");
+    // By another process: what this one writes cannot be started while others are forked.
+    let copied = Command::new("cp").arg(PROGRAM).arg(&copy).status();
+    assert!(copied.unwrap().success());
+    let content = sample(5_000_000);
+    std::fs::write(home.path().join("file"), &content).unwrap();
+    let file = std::fs::File::open(home.path().join("file")).unwrap();
+    file.sync_all().unwrap();
+    // Nobody else's, and root's threads are not counted.
+    let user = (1_000_000_000 + std::process::id()).to_string();
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid", &user, "--regid", &user, "--clear-groups"]);
+    command.args(["prlimit", "--nproc=1"]).arg(&copy);
+    command.args(["-i", "127.0.0.1"]);
+    let program = Program::run(&mut command, home.path(), &[]);
+    let mut client = program.anonymous();
+    fadvise(&file, 0, None, Advice::DontNeed).unwrap();
+    assert!(client.fetch("RETR file") == content);
+    client.expect_alive();
+}
+
 /// Processor time used so far, in hundredths of a second; 0 where it cannot be told.
 fn cpu_ticks(program: &Program) -> u64 {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", program.pid())).unwrap_or_default();
