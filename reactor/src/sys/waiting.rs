@@ -4,11 +4,29 @@
 
 use mio::net::TcpListener;
 
-/// False when nobody waits, and an event will tell of who comes. Where readiness comes back only by an
-/// operation that would block it is always true.
-#[cfg(all(unix, not(mio_unsupported_force_poll_poll)))]
+/// Whether an event tells of everybody who comes, though no `accept` has found nobody before: so it is
+/// with `epoll` and `kqueue`. mio's other pollers announce more only after an operation that would block.
+#[cfg(unix)]
+const EVENTS_COME_BY_THEMSELVES: bool = cfg!(all(
+    any(
+        target_os = "linux",
+        target_os = "android",
+        target_os = "freebsd",
+        target_os = "netbsd",
+        target_os = "openbsd",
+        target_os = "macos",
+    ),
+    not(mio_unsupported_force_poll_poll)
+));
+
+/// False when nobody waits, and an event will tell of who comes. Where that needs an `accept` in vain
+/// it is always true.
+#[cfg(unix)]
 pub(crate) fn may_wait(listener: &TcpListener) -> bool {
     use std::os::fd::AsRawFd;
+    if !EVENTS_COME_BY_THEMSELVES {
+        return true;
+    }
     let mut asked = libc::pollfd {
         fd: listener.as_raw_fd(),
         events: libc::POLLIN,
@@ -20,7 +38,7 @@ pub(crate) fn may_wait(listener: &TcpListener) -> bool {
     found != 0
 }
 
-#[cfg(not(all(unix, not(mio_unsupported_force_poll_poll))))]
+#[cfg(not(unix))]
 pub(crate) fn may_wait(_: &TcpListener) -> bool {
     true
 }
