@@ -119,8 +119,9 @@ impl Engine {
     }
 
     /// How long the poller may wait: not at all while something is to be done, otherwise until the
-    /// next timer, or until anything comes if the alarm will ring for that. Rounded up to milliseconds, the grain of most pollers, so that the loop does
-    /// not turn in vain just before a deadline.
+    /// next timer, or until anything comes if the alarm will ring for that. Rounded up to
+    /// milliseconds, the grain of most pollers, so that the loop does not turn in vain just before a
+    /// deadline.
     pub(crate) fn wait(&mut self, at_most: Option<Duration>) -> Option<Duration> {
         if !self.again.is_empty() || self.shared.has_work() {
             return Some(Duration::ZERO);
