@@ -27,8 +27,9 @@ use crate::stream::Stream;
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
 /// How long a client's connection may wait at the passive socket for his next command. Many a client
-/// connects and says at once what for; then the event loop need not tell of both.
-const COMMAND_SOON: Duration = Duration::from_secs(1);
+/// connects and says at once what for; then the event loop need not tell of both. As short as strangers
+/// need to fill the queue, and keep him out.
+const COMMAND_SOON: Duration = Duration::from_millis(200);
 
 /// Strangers that may be sent away before others have their turn.
 const ACCEPTS_PER_TURN: u32 = 16;

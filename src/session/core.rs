@@ -292,7 +292,7 @@ impl Core {
             Job::Authenticate(..) => &self.service.logins,
             _ => &self.service.pool,
         };
-let warms = matches!(job, Job::Warm(_));
+        let warms = matches!(job, Job::Warm(_));
         let started = self.start(cx, pool, move || {
             let outcome = caught(|| job.run()).unwrap_or(Outcome::Lost);
             let outcome = closes_elsewhere(outcome, hands);

@@ -14,8 +14,9 @@ use super::random;
 use crate::stream::Stream;
 use crate::sys::ports;
 
-/// Connections that may wait at a passive socket; one is taken.
-const BACKLOG: i32 = 16;
+/// Connections that may wait at a passive socket; one is taken. Strangers may come before the client, and
+/// nobody looks before his command.
+const BACKLOG: i32 = 128;
 /// Random ports that are tried before the system chooses.
 const RANDOM_TRIES: usize = 16;
 
