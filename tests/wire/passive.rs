@@ -347,7 +347,7 @@ mod strangers {
         let addr = client.passive_address(Mode::Pasv);
         // More than there is room for at a passive socket: they are sent away without a word of the
         // client's, who cannot come before.
-        let strangers: Vec<_> = (0..20).map(|_| connect_from(STRANGER, addr)).collect();
+        let strangers: Vec<_> = (0..150).map(|_| connect_from(STRANGER, addr)).collect();
         let mut data = connect(addr);
         for mut stranger in strangers {
             let mut got = Vec::new();
