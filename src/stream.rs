@@ -33,6 +33,10 @@ pub(crate) struct Stream {
     /// What the event loop watches for, once it does.
     watched: Option<Wants>,
     /// Urgent data is in line, and watched for.
+    #[cfg_attr(
+        not(any(target_os = "linux", target_os = "android")),
+        allow(dead_code, reason = "for short reads")
+    )]
     urgent: bool,
     /// The last read got less than there was room for.
     short: bool,
