@@ -48,9 +48,41 @@ fn facts(kind: FileKind) -> Metadata {
     }
 }
 
-fn refused<T>() -> io::Result<T> {
+pub(crate) fn refused<T>() -> io::Result<T> {
     Err(io::ErrorKind::PermissionDenied.into())
 }
+
+/// The part of a file system in which nothing can be changed.
+macro_rules! nothing_changes {
+    () => {
+        fn create_dir(&self, _: &VirtualPath) -> io::Result<()> {
+            refused()
+        }
+
+        fn remove_dir(&self, _: &VirtualPath) -> io::Result<()> {
+            refused()
+        }
+
+        fn remove_file(&self, _: &VirtualPath) -> io::Result<()> {
+            refused()
+        }
+
+        fn rename(&self, _: &VirtualPath, _: &VirtualPath) -> io::Result<()> {
+            refused()
+        }
+
+        fn set_mode(&self, _: &VirtualPath, _: u32) -> io::Result<()> {
+            refused()
+        }
+
+        fn set_modified(&self, _: &VirtualPath, _: i64) -> io::Result<()> {
+            refused()
+        }
+    };
+}
+// Not every test program has another.
+#[allow(unused_imports)]
+pub(crate) use nothing_changes;
 
 impl FileSystem for MadeUp {
     fn metadata(&self, path: &VirtualPath) -> io::Result<Metadata> {
@@ -85,29 +117,7 @@ impl FileSystem for MadeUp {
         }))
     }
 
-    fn create_dir(&self, _: &VirtualPath) -> io::Result<()> {
-        refused()
-    }
-
-    fn remove_dir(&self, _: &VirtualPath) -> io::Result<()> {
-        refused()
-    }
-
-    fn remove_file(&self, _: &VirtualPath) -> io::Result<()> {
-        refused()
-    }
-
-    fn rename(&self, _: &VirtualPath, _: &VirtualPath) -> io::Result<()> {
-        refused()
-    }
-
-    fn set_mode(&self, _: &VirtualPath, _: u32) -> io::Result<()> {
-        refused()
-    }
-
-    fn set_modified(&self, _: &VirtualPath, _: i64) -> io::Result<()> {
-        refused()
-    }
+    nothing_changes!();
 
     fn is_slow(&self) -> bool {
         self.slow

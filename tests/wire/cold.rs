@@ -13,7 +13,7 @@ use ftpdlib::{
 };
 
 use crate::common::client::reset;
-use crate::common::made_up::Gate;
+use crate::common::made_up::{Gate, nothing_changes, refused};
 use crate::common::{Client, Mode, TestServer, callbacks_are_here, sample, skipped, workers};
 
 /// Every file of it has the same content, of which nothing is in memory: whoever reads waits for the
@@ -70,10 +70,6 @@ fn cannot_be_asked() -> bool {
     away
 }
 
-fn refused<T>() -> io::Result<T> {
-    Err(io::ErrorKind::PermissionDenied.into())
-}
-
 impl FileSystem for Disk {
     fn metadata(&self, path: &VirtualPath) -> io::Result<Metadata> {
         Ok(match path.is_root() {
@@ -99,29 +95,7 @@ impl FileSystem for Disk {
         refused()
     }
 
-    fn create_dir(&self, _: &VirtualPath) -> io::Result<()> {
-        refused()
-    }
-
-    fn remove_dir(&self, _: &VirtualPath) -> io::Result<()> {
-        refused()
-    }
-
-    fn remove_file(&self, _: &VirtualPath) -> io::Result<()> {
-        refused()
-    }
-
-    fn rename(&self, _: &VirtualPath, _: &VirtualPath) -> io::Result<()> {
-        refused()
-    }
-
-    fn set_mode(&self, _: &VirtualPath, _: u32) -> io::Result<()> {
-        refused()
-    }
-
-    fn set_modified(&self, _: &VirtualPath, _: i64) -> io::Result<()> {
-        refused()
-    }
+    nothing_changes!();
 }
 
 fn reopen(file: &StdFile) -> io::Result<StdFile> {

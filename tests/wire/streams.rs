@@ -10,6 +10,7 @@ use ftpdlib::{
     Perm, VirtualPath,
 };
 
+use crate::common::made_up::{nothing_changes, refused};
 use crate::common::{PATIENCE, TestServer, cannot_reach_callbacks};
 
 /// Every file of it is a download of what the test lets come.
@@ -43,10 +44,6 @@ impl Taps {
     }
 }
 
-fn refused<T>() -> io::Result<T> {
-    Err(ErrorKind::PermissionDenied.into())
-}
-
 impl FileSystem for Taps {
     fn metadata(&self, path: &VirtualPath) -> io::Result<Metadata> {
         Ok(match path.is_root() {
@@ -67,29 +64,7 @@ impl FileSystem for Taps {
         refused()
     }
 
-    fn create_dir(&self, _: &VirtualPath) -> io::Result<()> {
-        refused()
-    }
-
-    fn remove_dir(&self, _: &VirtualPath) -> io::Result<()> {
-        refused()
-    }
-
-    fn remove_file(&self, _: &VirtualPath) -> io::Result<()> {
-        refused()
-    }
-
-    fn rename(&self, _: &VirtualPath, _: &VirtualPath) -> io::Result<()> {
-        refused()
-    }
-
-    fn set_mode(&self, _: &VirtualPath, _: u32) -> io::Result<()> {
-        refused()
-    }
-
-    fn set_modified(&self, _: &VirtualPath, _: i64) -> io::Result<()> {
-        refused()
-    }
+    nothing_changes!();
 }
 
 struct Tap(Taps);
