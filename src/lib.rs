@@ -74,8 +74,9 @@ pub use server::{
     Builder, Capability, Control, FtpServer, ServerHandle, Workers, drop_privileges,
     inherited_listener, raise_descriptor_limit,
 };
-pub use session::custom::{Command, Work};
+pub use session::custom::Command;
 pub use session::handler::{Handler, Session, Verdict};
+pub use session::pooled::Work;
 pub use session::question::{OffloadError, Sleeping};
 pub use session::transferred::Transferred;
 pub use tls::{SessionReuse, Tls, TlsError};

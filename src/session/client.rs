@@ -166,7 +166,7 @@ impl Client {
                 }
             }
             match self.core.inputs.pop_front() {
-                Some(input) => self.core.interpreter.handle(input),
+                Some(input) => self.core.hear(input),
                 None => break,
             }
         }
@@ -175,7 +175,7 @@ impl Client {
 
     fn take(&mut self, cx: &mut Context<'_>, line: Line) {
         let command = match line {
-            Line::TooLong => return self.core.interpreter.handle(Input::TooLong),
+            Line::TooLong => return self.core.hear(Input::TooLong),
             Line::Command(command) => command,
         };
         if logging::enabled(Level::Debug) {

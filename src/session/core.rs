@@ -96,13 +96,7 @@ impl Core {
             None => socket.local_addr()?,
         };
         let stream = Stream::control(socket);
-        let interpreter = Interpreter::new(
-            Arc::clone(&service.config),
-            service.table.clone(),
-            seat,
-            peer,
-            local,
-        );
+        let interpreter = Interpreter::new(Arc::clone(&service.config), seat, peer, local);
         Ok(Core {
             service,
             interpreter,
@@ -119,6 +113,11 @@ impl Core {
             starts_tls: false,
             tls: None,
         })
+    }
+
+    /// Tells the interpreter what happened.
+    pub(super) fn hear(&mut self, input: Input) {
+        self.interpreter.handle(&self.service.table, input);
     }
 
     pub(super) fn log(&self, level: Level, message: &str) {

@@ -5,12 +5,10 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use super::cancel::Cancel;
 use super::handler::Session;
 use super::interpreter::error_reply;
 use super::interpreter::table::{Marks, Row, Run};
-use crate::auth::Account;
-use crate::fs::FileSystem;
+use super::pooled::{Pooled, Work};
 use crate::proto::command::Arg;
 use crate::proto::path::VirtualPath;
 use crate::proto::perm::Perm;
@@ -19,9 +17,6 @@ use crate::proto::reply::Reply;
 type Answer = Result<Reply, Reply>;
 /// A closure over `A`, the bytes or the path behind the command's name.
 type Closure<A> = Box<dyn Fn(&mut Session<'_>, &A) -> Answer + Send + Sync>;
-
-/// A closure for a worker thread.
-pub(crate) type Pooled = Arc<dyn Fn(&Work, &VirtualPath) -> Answer + Send + Sync>;
 
 enum Action {
     None,
@@ -231,46 +226,6 @@ impl Command {
                     takes_path: matches!(action, Action::Path(_)),
                 },
             },
-        }
-    }
-}
-
-/// What a [pooled](Command::pooled) command has to work with.
-#[derive(Debug)]
-pub struct Work {
-    account: Account,
-    cancel: Cancel,
-}
-
-impl Work {
-    pub(crate) fn new(account: Account, cancel: Cancel) -> Work {
-        Work { account, cancel }
-    }
-
-    /// Who asks for it.
-    pub fn account(&self) -> &Account {
-        &self.account
-    }
-
-    /// His files.
-    pub fn filesystem(&self) -> &Arc<dyn FileSystem> {
-        self.account.filesystem()
-    }
-
-    /// Whether nobody waits for it any more: ABOR, or the end of the session.
-    pub fn is_cancelled(&self) -> bool {
-        self.cancel.is_cancelled()
-    }
-
-    /// The same for `?`, between two pieces of the work.
-    ///
-    /// # Errors
-    ///
-    /// The reply `426` when it is cancelled.
-    pub fn check(&self) -> Result<(), Reply> {
-        match self.is_cancelled() {
-            true => Err(Reply::new(426, "Aborted via ABOR.")),
-            false => Ok(()),
         }
     }
 }

@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use super::cancel::Cancel;
 use super::config::Config;
-use super::custom::{Pooled, Work};
 use super::digesting::{Digested, Digesting};
 use super::guard::Checked;
 use super::listing::{Format, Listing};
+use super::pooled::{Pooled, Work};
 use super::quota::{Amount, measure};
 use super::random;
 use super::upload::{Fate, Hidden, Target, Upload};

@@ -31,6 +31,7 @@ mod listing;
 pub(crate) mod logging;
 mod names;
 mod pool;
+pub(crate) mod pooled;
 pub(crate) mod question;
 pub(crate) mod quota;
 mod random;

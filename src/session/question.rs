@@ -187,7 +187,7 @@ impl Core {
             self.ask(cx, question, Asked::Command(command));
         } else if self.life != Life::Closed {
             let answer = question.answer.take();
-            self.interpreter.handle(Input::answered(command, answer));
+            self.hear(Input::answered(command, answer));
         }
     }
 }

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use log::Level;
 
-use super::login;
-use super::secure::{self, Protection};
-use super::transfer::{self, Transfer};
-use super::{Data, Effect, Interpreter, Timer, Wait};
+use super::state::{Data, Interpreter, Wait};
+use super::task::Transfer;
+use super::transfer;
+use super::vocabulary::{Effect, Timer};
 use crate::proto::addr::{self, Eprt, Epsv};
 use crate::proto::reply::Reply;
 
@@ -76,7 +76,7 @@ fn listen(it: &mut Interpreter, extended: bool) {
     if refuse_while_running(it) {
         return;
     }
-    close(it);
+    it.close_data();
     it.wait = Wait::Listen { extended };
     it.effect(Effect::Listen);
 }
@@ -125,7 +125,7 @@ fn connect(it: &mut Interpreter, mut addr: SocketAddr) {
         );
         return it.finish_at(Level::Warn, Reply::new(501, text));
     }
-    close(it);
+    it.close_data();
     it.data = Data::Connecting;
     it.wait = Wait::Connect;
     it.effect(Effect::SetTimer(Timer::Data, it.config.active_timeout));
@@ -164,7 +164,9 @@ pub(super) fn connected(it: &mut Interpreter, result: io::Result<()>) {
 pub(super) fn opened(it: &mut Interpreter) {
     it.data = Data::Open;
     it.effect(Effect::SetTimer(Timer::Data, it.config.data_timeout));
-    secure::data_opened(it);
+    if it.security.data_opened() {
+        it.effect(Effect::ProtectData);
+    }
     transfer::data_opened(it);
 }
 
@@ -184,14 +186,14 @@ pub(super) fn failed(it: &mut Interpreter, error: &io::Error) {
         Level::Error,
         format!("data connection: {text}"),
     ));
-    close(it);
+    it.close_data();
     unavailable(it, Reply::new(425, format!("{text}.")));
 }
 
 pub(super) fn timed_out(it: &mut Interpreter) {
     match it.data {
         Data::Connecting => {
-            close(it);
+            it.close_data();
             it.finish_at(
                 Level::Info,
                 Reply::new(425, "Active data channel timed out."),
@@ -202,14 +204,14 @@ pub(super) fn timed_out(it: &mut Interpreter) {
             let text = "Passive data channel timed out.";
             it.effect(Effect::Log(Level::Info, text.to_owned()));
             let stranger = it.stranger.take();
-            close(it);
+            it.close_data();
             unavailable(it, stranger.unwrap_or_else(|| Reply::new(425, text)));
         }
         // Open, and no command uses it.
         Data::Open => {
-            close(it);
+            it.close_data();
             it.reply(Level::Info, Reply::new(421, "Data connection timed out."));
-            login::close(it);
+            it.close();
         }
         Data::Closed | Data::Failed(_) => give_up(it),
     }
@@ -233,22 +235,11 @@ pub(super) fn give_up(it: &mut Interpreter) {
 /// There will be no data connection: tells the transfer that waits for it, or the next one.
 fn unavailable(it: &mut Interpreter, reply: Reply) {
     if matches!(it.transfer, Transfer::Waiting(..)) {
-        close(it);
+        it.close_data();
         transfer::fail(it, reply);
     } else if !matches!(it.data, Data::Open) {
         it.data = Data::Failed(reply);
     }
-}
-
-/// Closes what there is; no reply.
-pub(super) fn close(it: &mut Interpreter) {
-    it.data = Data::Closed;
-    if std::mem::take(&mut it.security.data) == Protection::Pending {
-        it.effect(Effect::SetTimer(Timer::Handshake, Duration::ZERO));
-    }
-    it.stranger = None;
-    it.effect(Effect::SetTimer(Timer::Data, Duration::ZERO));
-    it.effect(Effect::CloseData);
 }
 
 fn refuse_while_running(it: &mut Interpreter) -> bool {

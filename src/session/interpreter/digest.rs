@@ -5,15 +5,15 @@
 //! end that in the midst of a piece.
 
 use super::path::split_word;
-use super::wait::OnAbort;
-use super::{Effect, Interpreter, Job, Outcome};
+use super::state::{Interpreter, OnAbort};
+use super::vocabulary::Effect;
 use crate::proto::digest::Algorithm;
 use crate::proto::path::VirtualPath;
 use crate::proto::perm::Perm;
 use crate::proto::reply::Reply;
 use crate::session::cancel::cancel;
 use crate::session::digesting::{Digested, Digesting, Range};
-use crate::session::job::Files;
+use crate::session::job::{Files, Job, Outcome};
 
 /// What the client is told of a digest: it, and the offset behind the last byte.
 type Answer = Box<dyn FnOnce(String, u64) -> Reply>;

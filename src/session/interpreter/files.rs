@@ -1,7 +1,8 @@
 //! Commands on files and directories that need no data connection.
 
 use super::path::split_word;
-use super::{Interpreter, Outcome, error_reply};
+use super::replies::error_reply;
+use super::state::Interpreter;
 use crate::auth::Account;
 use crate::proto::calendar;
 use crate::proto::escape::quote_path;
@@ -9,7 +10,7 @@ use crate::proto::mlsx;
 use crate::proto::path::VirtualPath;
 use crate::proto::perm::Perm;
 use crate::proto::reply::Reply;
-use crate::session::job::Files;
+use crate::session::job::{Files, Outcome};
 use crate::session::upload::part_of;
 
 pub(crate) fn pwd(it: &mut Interpreter, _: &[u8]) {

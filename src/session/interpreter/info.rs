@@ -3,13 +3,15 @@
 use std::borrow::Cow;
 
 use super::digest;
-use super::table::Row;
-use super::{Data, Effect, Interpreter, Job, Outcome, Progress, Wait, not_logged_in, transfer};
+use super::replies::not_logged_in;
+use super::state::{Data, Interpreter, Wait};
+use super::table::{Row, Table};
+use super::vocabulary::{Effect, Progress};
 use crate::proto::mlsx::Facts;
 use crate::proto::perm::Perm;
 use crate::proto::reply::Reply;
 use crate::proto::verb::Verb;
-use crate::session::job::{Files, Source};
+use crate::session::job::{Files, Job, Outcome, Source};
 use crate::session::listing::{Format, Style};
 
 /// Bytes of a STAT listing that wait for the client at a time.
@@ -74,8 +76,8 @@ pub(crate) fn mode(it: &mut Interpreter, arg: &[u8]) {
 }
 
 /// RFC 2389, 3
-pub(crate) fn feat(it: &mut Interpreter, _: &[u8]) {
-    let rows = it.table.rows();
+pub(super) fn feat(it: &mut Interpreter, table: &Table, _: &[u8]) {
+    let rows = table.rows();
     let mut features: Vec<Cow<'static, str>> =
         rows.iter().filter_map(|row| row.feat.clone()).collect();
     features.push(Cow::Owned(format!(
@@ -83,7 +85,7 @@ pub(crate) fn feat(it: &mut Interpreter, _: &[u8]) {
         it.facts.feat(Facts::available())
     )));
     features.push(Cow::Borrowed("TVFS"));
-    if it.table.has_hash() {
+    if table.has_hash() {
         features.push(Cow::Owned(it.hash.feat()));
     }
     if it.config.tls.is_some() {
@@ -101,7 +103,7 @@ pub(crate) fn feat(it: &mut Interpreter, _: &[u8]) {
 }
 
 /// RFC 2389, 4; MLST and HASH have options, and UTF8 is what some clients ask for, also before login.
-pub(crate) fn opts(it: &mut Interpreter, arg: &[u8]) {
+pub(super) fn opts(it: &mut Interpreter, table: &Table, arg: &[u8]) {
     let mut words = arg.split(|&byte| byte == b' ');
     let command = words.next().unwrap_or_default().to_ascii_uppercase();
     let option = words.next().unwrap_or_default();
@@ -116,16 +118,16 @@ pub(crate) fn opts(it: &mut Interpreter, arg: &[u8]) {
             }
             None => Reply::new(501, "Invalid argument."),
         },
-        b"HASH" if it.table.has_hash() => digest::options(it, option),
+        b"HASH" if table.has_hash() => digest::options(it, option),
         _ => Reply::new(501, format!("Unsupported command \"{}\".", lossy(&command))),
     };
     it.finish(reply);
 }
 
-pub(crate) fn help(it: &mut Interpreter, arg: &[u8]) {
-    let rows = it.table.rows();
+pub(super) fn help(it: &mut Interpreter, table: &Table, arg: &[u8]) {
+    let rows = table.rows();
     if !arg.is_empty() {
-        let reply = help_on(it, &lossy(arg).to_uppercase(), "Unrecognized command.");
+        let reply = help_on(table, &lossy(arg).to_uppercase(), "Unrecognized command.");
         return it.finish(reply);
     }
     let names: Vec<&Row> = rows
@@ -145,7 +147,7 @@ pub(crate) fn help(it: &mut Interpreter, arg: &[u8]) {
     ));
 }
 
-pub(crate) fn site_help(it: &mut Interpreter, arg: &[u8]) {
+pub(super) fn site_help(it: &mut Interpreter, table: &Table, arg: &[u8]) {
     if !arg.is_empty() {
         let asked = lossy(arg).to_uppercase();
         let name = if asked.starts_with("SITE ") {
@@ -153,11 +155,10 @@ pub(crate) fn site_help(it: &mut Interpreter, arg: &[u8]) {
         } else {
             format!("SITE {asked}")
         };
-        let reply = help_on(it, &name, "Unrecognized SITE command.");
+        let reply = help_on(table, &name, "Unrecognized SITE command.");
         return it.finish(reply);
     }
-    let names = it
-        .table
+    let names = table
         .rows()
         .iter()
         .filter_map(|row| row.name.strip_prefix("SITE "));
@@ -170,8 +171,8 @@ pub(crate) fn site_help(it: &mut Interpreter, arg: &[u8]) {
     ));
 }
 
-fn help_on(it: &Interpreter, name: &str, unknown: &'static str) -> Reply {
-    match it.table.find(&Verb::upper(name.as_bytes())) {
+fn help_on(table: &Table, name: &str, unknown: &'static str) -> Reply {
+    match table.find(&Verb::upper(name.as_bytes())) {
         Some(row) => Reply::new(214, row.help.clone().into_owned()),
         None => Reply::new(501, unknown),
     }
@@ -250,7 +251,7 @@ pub(super) fn status(it: &mut Interpreter, progress: Progress) {
     });
     lines.push(format!(
         "TYPE: {}; STRUcture: File; MODE: Stream",
-        transfer::type_name(it)
+        it.type_name()
     ));
     match it.data {
         Data::Listening => lines.push("Passive data channel waiting for connection.".to_owned()),

@@ -7,8 +7,10 @@ use std::time::Duration;
 use log::Level;
 use zeroize::Zeroize;
 
-use super::transfer::Transfer;
-use super::{Data, Effect, Event, Interpreter, Timer, Wait};
+use super::data;
+use super::state::{Data, Interpreter, Wait};
+use super::task::Transfer;
+use super::vocabulary::{Effect, Event, Timer};
 use crate::auth::{Account, AuthFailed, Credentials, Limits, Password};
 use crate::proto::escape::Escaped;
 use crate::proto::path::VirtualPath;
@@ -77,7 +79,7 @@ fn checked(it: &mut Interpreter, outcome: Outcome, password: Password) {
         Outcome::Banned => {
             it.effect(Effect::SetTimer(Timer::Refusal, Duration::ZERO));
             it.finish_at(Level::Info, Reply::new(421, BANNED));
-            close(it);
+            it.close();
         }
         Outcome::Login(Ok(account)) => ask(it, account, password),
         Outcome::Login(Err(refusal)) => {
@@ -232,7 +234,7 @@ pub(crate) fn rein(it: &mut Interpreter, _: &[u8]) {
 /// Back to the state after the greeting, but a transfer goes on (RFC 959, 4.1.1).
 fn flush_account(it: &mut Interpreter) {
     if matches!(it.transfer, Transfer::Idle) && !matches!(it.data, Data::Closed) {
-        super::data::close(it);
+        it.close_data();
     }
     log_out(it);
     it.username.clear();
@@ -279,12 +281,12 @@ pub(super) fn idle(it: &mut Interpreter) {
     if moving || !matches!(it.wait, Wait::Nothing | Wait::Drained(_)) {
         return it.reset_idle();
     }
-    super::data::give_up(it);
+    data::give_up(it);
     it.reply(
         Level::Info,
         Reply::new(421, "Control connection timed out."),
     );
-    close(it);
+    it.close();
 }
 
 /// The server stops.
@@ -300,15 +302,10 @@ pub(super) fn shutdown(it: &mut Interpreter) {
 fn close_after_transfer(it: &mut Interpreter) {
     if matches!(it.data, Data::Closed | Data::Failed(_)) {
         // No command will come any more that could bring the data connection about.
-        super::data::give_up(it);
+        data::give_up(it);
     }
     it.quitting = true;
     if !it.is_transferring() {
         it.effect(Effect::Close);
     }
-}
-
-pub(super) fn close(it: &mut Interpreter) {
-    it.quitting = true;
-    it.effect(Effect::Close);
 }

@@ -1,7 +1,8 @@
 //! From a command's argument to a checked virtual path: the one place that does it.
 
+use super::replies::not_logged_in;
+use super::state::Interpreter;
 use super::table::Argument;
-use super::{Interpreter, not_logged_in};
 use crate::auth::Grant;
 use crate::proto::path::{PathError, VirtualPath};
 use crate::proto::perm::Perm;

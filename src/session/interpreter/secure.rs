@@ -5,52 +5,14 @@ use std::time::Duration;
 
 use log::Level;
 
-use super::transfer::{self, Transfer};
-use super::{Data, Effect, Interpreter, Timer, Wait, login};
+use super::security::Protection;
+use super::state::{Data, Interpreter, Wait};
+use super::task::Transfer;
+use super::vocabulary::{Effect, Timer, Unprotected};
+use super::{login, transfer};
 use crate::auth::ClientCertificate;
 use crate::proto::reply::Reply;
-use crate::proto::verb::Verb;
 use crate::tls::Tls;
-
-/// How far a session is protected.
-#[derive(Default)]
-pub(super) struct Security {
-    /// The control connection is TLS.
-    pub(super) control: bool,
-    pbsz: bool,
-    /// PROT P: data connections to come are TLS.
-    pub(super) protect: bool,
-    /// Of the data connection that is open.
-    pub(super) data: Protection,
-    pub(super) certificate: Option<Arc<ClientCertificate>>,
-}
-
-/// The protection of a data connection.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Protection {
-    #[default]
-    Clear,
-    /// The TLS handshake is under way.
-    Pending,
-    Private,
-}
-
-/// Why a data connection could not be protected.
-#[derive(Debug)]
-pub(crate) enum Unprotected {
-    /// The handshake failed, for that reason.
-    Failed(String),
-    /// It did not resume the session of the control connection, which it must.
-    Stranger,
-}
-
-impl Security {
-    /// REIN, and USER while logged in: PBSZ and PROT are forgotten (RFC 4217, 11).
-    pub(super) fn reset(&mut self) {
-        self.pbsz = false;
-        self.protect = false;
-    }
-}
 
 /// Begins a session: with implicit FTPS the handshake comes before the greeting.
 pub(super) fn start(it: &mut Interpreter, greeting: Option<Reply>) {
@@ -65,12 +27,7 @@ fn start_tls(it: &mut Interpreter, greeting: Option<Reply>) {
     let greeting = greeting.map(Box::new);
     it.wait = Wait::Tls { greeting };
     it.effect(Effect::StartTls);
-    set_deadline(it);
-}
-
-fn set_deadline(it: &mut Interpreter) {
-    let deadline = it.config.tls.as_ref().map_or(Duration::ZERO, Tls::deadline);
-    it.effect(Effect::SetTimer(Timer::Handshake, deadline));
+    it.limit_handshake();
 }
 
 /// The control connection is TLS now.
@@ -112,7 +69,7 @@ pub(crate) fn auth(it: &mut Interpreter, arg: &[u8]) {
 fn forget_clear(it: &mut Interpreter) {
     (it.rest, it.declared, it.rename_from) = (0, None, None);
     if !it.is_transferring() && !matches!(it.data, Data::Closed) {
-        super::data::close(it);
+        it.close_data();
     }
 }
 
@@ -158,7 +115,7 @@ pub(crate) fn prot(it: &mut Interpreter, arg: &[u8]) {
 fn protect(it: &mut Interpreter, protect: bool) {
     let changed = std::mem::replace(&mut it.security.protect, protect) != protect;
     if changed && matches!(it.data, Data::Open) && !it.is_transferring() {
-        super::data::close(it);
+        it.close_data();
         let text = "Data connection was opened before PROT; open another.";
         it.data = Data::Failed(Reply::new(425, text));
     }
@@ -171,49 +128,6 @@ pub(crate) fn ccc(it: &mut Interpreter, _: &[u8]) {
     } else {
         Reply::new(533, "The control connection is not protected.")
     });
-}
-
-/// What TLS asks before a command runs.
-pub(super) fn refusal(it: &Interpreter, command: &Verb) -> Option<Reply> {
-    let tls = it.config.tls.as_ref()?;
-    match command.as_str() {
-        "USER" | "PASS" if tls.needs_control() && !it.security.control => {
-            Some(Reply::new(550, "SSL/TLS required on the control channel."))
-        }
-        "PASV" | "EPSV" | "PORT" | "EPRT" if tls.needs_data() && !it.security.protect => {
-            Some(Reply::new(550, DATA_REQUIRED))
-        }
-        _ => None,
-    }
-}
-
-const DATA_REQUIRED: &str = "SSL/TLS required on the data channel.";
-
-/// Whether data may go over the connection as it is (RFC 2228: 521).
-pub(super) fn must_not_flow(it: &Interpreter) -> Option<Reply> {
-    let required = it.config.tls.as_ref().is_some_and(Tls::needs_data);
-    let clear = it.security.data == Protection::Clear;
-    (required && clear).then(|| Reply::new(521, DATA_REQUIRED))
-}
-
-/// Whether data may flow at once, as far as TLS is concerned.
-pub(super) fn may_flow(it: &Interpreter) -> bool {
-    it.security.data != Protection::Pending && must_not_flow(it).is_none()
-}
-
-/// A data connection is open; it becomes TLS if PROT said so.
-pub(super) fn data_opened(it: &mut Interpreter) {
-    if it.security.protect {
-        it.security.data = Protection::Pending;
-        it.effect(Effect::ProtectData);
-    } else {
-        it.security.data = Protection::Clear;
-    }
-}
-
-/// A transfer waits for the handshake, which does not take for ever then.
-pub(super) fn await_data(it: &mut Interpreter) {
-    set_deadline(it);
 }
 
 /// The handshake of the data connection has ended.
@@ -240,7 +154,7 @@ pub(super) fn data_protected(it: &mut Interpreter, result: Result<(), Unprotecte
 /// RFC 4217, 10.2: the transfer that waits is told, or the next one.
 fn refuse_data(it: &mut Interpreter, text: &'static str) {
     let reply = Reply::new(522, text);
-    super::data::close(it);
+    it.close_data();
     if matches!(it.transfer, Transfer::Protecting(..)) {
         transfer::fail(it, reply);
     } else {

@@ -8,9 +8,9 @@
 use std::sync::Arc;
 
 use super::path::split_word;
-use super::secure;
-use super::transfer::{Plan, Task};
-use super::{Data, Interpreter, error_reply, not_logged_in};
+use super::replies::{error_reply, not_logged_in};
+use super::state::{Data, Interpreter};
+use super::task::{Plan, Task};
 use crate::fs::OpenMode;
 use crate::proto::path::VirtualPath;
 use crate::proto::perm::Perm;
@@ -217,7 +217,7 @@ impl Interpreter {
         };
         let fs = Arc::clone(account.filesystem());
         let work = Files::OpenWrite(self.target(&task, path, mode));
-        if !matches!(self.data, Data::Open) || !secure::may_flow(self) {
+        if !matches!(self.data, Data::Open) || !self.security.may_flow(self.config.tls.as_ref()) {
             return self.launch(task, Plan::Store(fs, work), text);
         }
         self.job(Job::Files(fs, work), move |it, outcome| match outcome {

@@ -1,101 +1,23 @@
 //! The life of a transfer: from the 1xx of the command that began it, over the data connection that
 //! it waits for, to its final reply (ABOR, and the data connection's own end).
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use log::Level;
 
-use super::secure::{self, Protection};
-use super::{
-    Data, Effect, End, Event, Interpreter, Progress, Timer, Verdict, Wait, error_reply,
-    internal_error, not_logged_in, open_error_reply,
-};
-use crate::fs::{File, FileSystem};
+use super::replies::{error_reply, internal_error, not_logged_in};
+use super::security::Protection;
+use super::state::{Data, Interpreter, Wait};
+use super::task::{FileOf, Plan, Task, Transfer};
+use super::vocabulary::{Effect, End, Event, Progress, Timer, Verdict};
 use crate::proto::escape::Escaped;
 use crate::proto::path::VirtualPath;
 use crate::proto::reply::{Reply, Text};
-use crate::session::job::{Files, Job, OpenError, Outcome, Source};
+use crate::session::job::{Job, Outcome};
 use crate::session::logging;
 use crate::session::transferred::Transferred;
 use crate::session::upload::{Fate, Hidden, Upload};
-
-/// The transfer command, from its acceptance to its final reply.
-pub(super) enum Transfer {
-    Idle,
-    /// 150 is out; there is no data connection yet.
-    Waiting(Box<Task>, Plan),
-    /// The data connection is open; its TLS handshake is under way.
-    Protecting(Box<Task>, Plan),
-    /// Data can flow; the target is being opened.
-    Opening(Box<Task>),
-    Running(Box<Task>),
-    /// It has ended, and the handler was told of its file: what it says to that decides the reply.
-    Reported {
-        task: Box<Task>,
-        level: Level,
-        reply: Reply,
-    },
-    /// What the handler said decides what becomes of an upload's hidden file; its reply waits for that.
-    Settling {
-        task: Box<Task>,
-        level: Level,
-        reply: Reply,
-    },
-}
-
-/// What a transfer is, whatever its state.
-pub(super) struct Task {
-    pub(super) command: &'static str,
-    /// Who began it; he may be logged out by its end.
-    username: String,
-    /// None for listings.
-    file: Option<FileOf>,
-    receive: bool,
-    ascii: bool,
-    slow: bool,
-    pub(super) rest: u64,
-    /// ALLO's size.
-    pub(super) declared: Option<u64>,
-    /// Where the bytes are before the file has its name.
-    hidden: Option<Hidden>,
-}
-
-struct FileOf {
-    filesystem: Arc<dyn FileSystem>,
-    path: VirtualPath,
-    /// Where there is one.
-    real: Option<PathBuf>,
-}
-
-impl FileOf {
-    fn new(filesystem: &Arc<dyn FileSystem>, path: &VirtualPath) -> FileOf {
-        FileOf {
-            filesystem: Arc::clone(filesystem),
-            path: path.clone(),
-            real: filesystem.real_path(path),
-        }
-    }
-
-    /// For the log.
-    fn shown(&self) -> String {
-        logging::shown(self.real.as_deref(), &self.path)
-    }
-
-    /// An overlay has had the old file in its lower layer, and has the new one in its upper.
-    fn name_anew(&mut self) {
-        *self = FileOf::new(&self.filesystem, &self.path);
-    }
-}
-
-/// What a transfer does once data can flow.
-pub(super) enum Plan {
-    Send(Source),
-    /// Opens the target, then receives.
-    Store(Arc<dyn FileSystem>, Files),
-    Receive(Box<dyn File>),
-}
 
 impl Interpreter {
     /// With what REST and ALLO left for it.
@@ -132,7 +54,7 @@ impl Interpreter {
     pub(super) fn launch(&mut self, task: Box<Task>, plan: Plan, text: Option<Vec<u8>>) {
         if let Data::Failed(reply) = &self.data {
             let reply = reply.clone();
-            super::data::close(self);
+            self.close_data();
             return self.finish(reply);
         }
         let open = matches!(self.data, Data::Open);
@@ -154,13 +76,13 @@ impl Interpreter {
 
     /// There is a data connection: begins, once it is as safe as it has to be.
     fn go(&mut self, task: Box<Task>, plan: Plan) {
-        if let Some(reply) = secure::must_not_flow(self) {
-            super::data::close(self);
+        if let Some(reply) = self.security.must_not_flow(self.config.tls.as_ref()) {
+            self.close_data();
             return fail(self, reply);
         }
         if self.security.data == Protection::Pending {
             self.effect(Effect::SetTimer(Timer::Data, Duration::ZERO));
-            secure::await_data(self);
+            self.limit_handshake();
             self.transfer = Transfer::Protecting(task, plan);
         } else {
             self.start(task, plan);
@@ -267,7 +189,7 @@ fn target_opened(it: &mut Interpreter, outcome: Outcome) {
         Outcome::Upload(Err(error)) => task.refusal(&error),
         _ => internal_error(),
     };
-    super::data::close(it);
+    it.close_data();
     fail(it, reply);
 }
 
@@ -284,7 +206,7 @@ pub(crate) fn abor(it: &mut Interpreter, _: &[u8]) {
             it.effect(Effect::Abort);
         }
         Transfer::Waiting(..) | Transfer::Protecting(..) | Transfer::Opening(_) => {
-            super::data::close(it);
+            it.close_data();
             it.wait = Wait::Abort;
             let reply = Reply::new(426, "Transfer aborted via ABOR.");
             match std::mem::replace(&mut it.transfer, Transfer::Idle) {
@@ -306,7 +228,7 @@ pub(crate) fn abor(it: &mut Interpreter, _: &[u8]) {
             it.finish(Reply::new(226, "No transfer to abort."));
         }
         Transfer::Idle => {
-            super::data::close(it);
+            it.close_data();
             it.finish(Reply::new(
                 226,
                 "ABOR command successful; data channel closed.",
@@ -366,7 +288,7 @@ pub(super) fn answered(it: &mut Interpreter, answer: Option<Reply>) {
     };
     let answer = answer.filter(|answer| answer.is_error() || !reply.is_error());
     if let Some(refusal) = answer.as_ref().filter(|answer| answer.is_error()) {
-        task.log_refusal(it, refusal);
+        it.log_refusal(&task, refusal);
     }
     let fate = match (reply.is_error(), &answer) {
         (true, _) => Fate::CutOff,
@@ -396,7 +318,7 @@ fn settled(it: &mut Interpreter, fate: Fate, outcome: Outcome) {
         Outcome::Done(Err(error)) => error_reply(550, &error, "; upload not stored"),
         _ => internal_error(),
     };
-    task.log_refusal(it, &failure);
+    it.log_refusal(&task, &failure);
     let reply = match fate {
         Fate::Published => failure,
         Fate::CutOff | Fate::Refused => reply,
@@ -404,41 +326,17 @@ fn settled(it: &mut Interpreter, fate: Fate, outcome: Outcome) {
     it.end_transfer(Level::Warn, reply);
 }
 
-impl Task {
-    pub(super) fn hiding(mut self: Box<Self>, hidden: Option<Hidden>) -> Box<Self> {
-        self.hidden = hidden;
-        self
-    }
-
+impl Interpreter {
     /// A line in the log behind the one that told of the transfer's end.
-    fn log_refusal(&self, it: &mut Interpreter, refusal: &Reply) {
-        let Some(file) = &self.file else { return };
-        let (command, shown, code) = (self.command, file.shown(), refusal.code());
-        it.effect(Effect::LogOf {
-            username: self.username.clone(),
+    fn log_refusal(&mut self, task: &Task, refusal: &Reply) {
+        let Some(file) = &task.file else { return };
+        let (command, shown, code) = (task.command, file.shown(), refusal.code());
+        self.effect(Effect::LogOf {
+            username: task.username.clone(),
             line: format!("{command} {shown} {code} '{}'", Escaped(refusal.text())),
         });
     }
 
-    /// The reply when the target could not be opened.
-    pub(super) fn refusal(&self, error: &OpenError) -> Reply {
-        match error {
-            // The name was free when it was given.
-            OpenError::Io(error) if self.command == "STOU" => error_reply(450, error, ""),
-            error => open_error_reply(error),
-        }
-    }
-
-    /// Whether ALLO named another size than came, on the wire or in the file.
-    fn differs_from_declared(&self, end: &End) -> bool {
-        let (wire, stored) = (end.progress.received, end.progress.stored);
-        self.declared.is_some_and(|size| {
-            size != wire && size != stored && size != stored.saturating_add(self.rest)
-        })
-    }
-}
-
-impl Interpreter {
     /// One line in the log and one callback for every file; false for what is none.
     fn report(&mut self, task: &Task, complete: bool, progress: Progress) -> bool {
         let Some(file) = &task.file else {
@@ -500,9 +398,4 @@ impl Interpreter {
             }
         }
     }
-}
-
-/// For status texts.
-pub(super) fn type_name(it: &Interpreter) -> &'static str {
-    if it.ascii { "ASCII" } else { "Binary" }
 }

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use log::Level;
 
-use super::secure::Unprotected;
 use crate::auth::{ClientCertificate, Password};
 use crate::fs::File;
 use crate::proto::command::CommandLine;
@@ -158,6 +157,15 @@ pub(crate) enum Event {
     Received(Box<Transferred>),
     IncompleteSent(Box<Transferred>),
     IncompleteReceived(Box<Transferred>),
+}
+
+/// Why a data connection could not be protected.
+#[derive(Debug)]
+pub(crate) enum Unprotected {
+    /// The handshake failed, for that reason.
+    Failed(String),
+    /// It did not resume the session of the control connection, which it must.
+    Stranger,
 }
 
 /// How a transfer ended.

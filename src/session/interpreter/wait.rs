@@ -4,72 +4,14 @@ use std::sync::Arc;
 
 use log::Level;
 
-use super::{Effect, Interpreter, data, not_logged_in};
-use crate::auth::Password;
+use super::replies::not_logged_in;
+use super::state::{Abor, Interpreter, OnAbort, Wait};
+use super::vocabulary::Effect;
 use crate::proto::path::VirtualPath;
 use crate::proto::reply::Reply;
-use crate::session::cancel::{Canceller, cancel};
-use crate::session::custom::{Pooled, Work};
-use crate::session::job::{Files, Job, JobId, Outcome, Source};
-
-/// What comes when a job is done.
-pub(super) type Then = Box<dyn FnOnce(&mut Interpreter, Outcome)>;
-
-/// What the command in progress waits for.
-pub(super) enum Wait {
-    Nothing,
-    Job {
-        id: JobId,
-        then: Then,
-        on_abort: OnAbort,
-    },
-    /// PASV or EPSV.
-    Listen {
-        extended: bool,
-    },
-    /// PORT or EPRT.
-    Connect,
-    /// A library user's command.
-    Custom,
-    /// PASS, for what the handler says to the login.
-    Login(Password),
-    /// STAT without argument.
-    Progress,
-    /// STAT of a path: the part of the listing that is still to come.
-    Drained(Source),
-    /// ABOR, for the transfer's end.
-    Abort,
-    /// AUTH, or the beginning of implicit FTPS, for the handshake.
-    Tls {
-        /// Of the handler's own.
-        greeting: Option<Box<Reply>>,
-    },
-    /// PASS, for the delay before its refusal.
-    Refusal {
-        username: String,
-        password: Password,
-        reply: Box<Reply>,
-    },
-    /// PASS, for the time that its answer is held back.
-    Held(Box<Outcome>, Password),
-}
-
-/// What ABOR does to a command that waits for a job.
-pub(super) enum OnAbort {
-    /// It waits, too: the job changes something, and its outcome is to be told.
-    Waits,
-    /// Nobody needs the outcome.
-    Leaves,
-    /// The job is asked to stop; its outcome is told.
-    Cancels(Canceller),
-}
-
-/// An ABOR that waits for the command that it came to abort.
-pub(super) enum Abor {
-    Run,
-    /// The handler's reply to it. (A box, since it is rare, and sessions are many.)
-    Refused(Box<Reply>),
-}
+use crate::session::cancel::cancel;
+use crate::session::job::{Files, Job, JobId, Outcome};
+use crate::session::pooled::{Pooled, Work};
 
 impl Interpreter {
     /// Whether the command in progress waits for something that may be aborted: then ABOR may come
@@ -103,7 +45,7 @@ impl Interpreter {
                 ..
             } => self.aborted(),
             Wait::Connect => {
-                data::close(self);
+                self.close_data();
                 let text = "Can't open data connection: aborted via ABOR.";
                 self.finish_at(Level::Info, Reply::new(425, text));
             }

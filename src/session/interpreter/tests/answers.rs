@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::session::cancel::cancel;
-use crate::session::custom::Work;
+use crate::session::pooled::Work;
 
 fn uploaded(answer: Option<Reply>) -> (Bench, Vec<String>) {
     let mut bench = Bench::logged_in();

@@ -120,14 +120,17 @@ fn a_transfer_that_waits_ends_when_its_connection_fails() {
     assert!(!bench.it.is_transferring());
 
     assert_eq!(bench.code("RETR f"), 150);
-    bench
-        .it
-        .handle(Input::Command(command::parse(b"PORT 127,0,0,1,16,1")));
+    bench.it.handle(
+        &bench.table,
+        Input::Command(command::parse(b"PORT 127,0,0,1,16,1")),
+    );
     while bench.it.poll_step().is_some() {}
     assert_eq!(bench.feed(Input::Timer(Timer::Data)).last().unwrap(), gone);
 
     assert_eq!(bench.code("RETR f"), 150);
-    bench.it.handle(Input::Command(command::parse(b"PASV")));
+    bench
+        .it
+        .handle(&bench.table, Input::Command(command::parse(b"PASV")));
     while bench.it.poll_step().is_some() {}
     let full = io::Error::other("Too many open files");
     let replies = bench.feed(Input::Listening(Err(full)));
@@ -192,7 +195,9 @@ fn an_open_connection_that_no_command_uses() {
 #[test]
 fn a_connection_limit_is_told() {
     let mut bench = Bench::logged_in();
-    bench.it.handle(Input::Command(command::parse(b"PASV")));
+    bench
+        .it
+        .handle(&bench.table, Input::Command(command::parse(b"PASV")));
     while bench.it.poll_step().is_some() {}
     let full = io::Error::new(io::ErrorKind::QuotaExceeded, "Too many connections");
     assert_eq!(

@@ -158,7 +158,7 @@ fn a_hash_is_no_idleness() {
 #[test]
 fn a_server_need_not_offer_them() {
     let mut bench = Bench::logged_in();
-    bench.it.table.remove_hashes();
+    bench.table.remove_hashes();
     bench.files.file("/abc", "abc");
     for line in ["HASH abc", "XCRC abc", "XSHA512 abc"] {
         assert_eq!(bench.code(line), 500, "{line}");

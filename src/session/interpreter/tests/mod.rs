@@ -12,17 +12,18 @@ mod transfer;
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::Arc;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use self::memory::Memory;
 use super::*;
-use crate::auth::{AuthFailed, Authorizer, Credentials};
+use crate::auth::{Account, AuthFailed, Authorizer, Credentials};
 use crate::fs::{File, FileSystem};
 use crate::proto::command;
 use crate::session::census::{Bounds, Census};
+use crate::session::config::Config;
 use crate::session::digesting::Digested;
-use crate::session::job::Source;
+use crate::session::job::{Job, JobId, Outcome, Source};
 
 /// Takes `user` with `12345`; `homeless` has no home.
 struct OneUser {
@@ -43,6 +44,7 @@ impl Authorizer for OneUser {
 }
 
 struct Bench {
+    table: Table,
     it: Interpreter,
     files: Memory,
     inputs: VecDeque<Input>,
@@ -86,7 +88,8 @@ impl Bench {
         let census = Census::new(Bounds::default(), 1).unwrap();
         let seat = census.admit("127.0.0.1".parse().unwrap()).unwrap();
         Bench {
-            it: Interpreter::new(Arc::new(config), Table::default(), seat, peer, local),
+            table: Table::default(),
+            it: Interpreter::new(Arc::new(config), seat, peer, local),
             files,
             inputs: VecDeque::new(),
             replies: Vec::new(),
@@ -125,7 +128,7 @@ impl Bench {
         let before = self.replies.len();
         self.inputs.push_back(input);
         while let Some(input) = self.inputs.pop_front() {
-            self.it.handle(input);
+            self.it.handle(&self.table, input);
             while let Some(step) = self.it.poll_step() {
                 match step {
                     Step::Effect(effect) => self.apply(effect),

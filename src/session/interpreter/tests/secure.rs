@@ -1,14 +1,13 @@
 //! What TLS asks of the protocol, without TLS.
 
 use super::*;
-use crate::session::interpreter::Unprotected;
 use crate::tls::Tls;
 use crate::tls::testing::Pki;
 
 fn bench(settings: impl FnOnce(Tls) -> Tls) -> Bench {
     let tls = settings(Pki::new().tls());
     let mut bench = Bench::with(|config, _| config.tls = Some(tls));
-    bench.it.table.add_tls();
+    bench.table.add_tls();
     bench
 }
 

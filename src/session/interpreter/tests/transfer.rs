@@ -436,7 +436,7 @@ fn who_does_not_take_a_listing_is_idle() {
     let mut bench = ready();
     bench
         .it
-        .handle(Input::Command(command::parse(b"STAT /dir")));
+        .handle(&bench.table, Input::Command(command::parse(b"STAT /dir")));
     let mut jobs = Vec::new();
     while let Some(step) = bench.it.poll_step() {
         if let Step::Effect(Effect::Job(id, job)) = step {
@@ -444,7 +444,7 @@ fn who_does_not_take_a_listing_is_idle() {
         }
     }
     let (id, job) = jobs.pop().unwrap();
-    bench.it.handle(Input::Job(id, job.run()));
+    bench.it.handle(&bench.table, Input::Job(id, job.run()));
     while bench.it.poll_step().is_some() {}
     assert!(!bench.it.wants_line());
     assert_eq!(
