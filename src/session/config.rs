@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::guard::Guard;
-use super::upload::Uploads;
 use crate::auth::{Authorizer, DummyAuthorizer};
 use crate::proto::calendar::Zone;
 use crate::proto::encoding::Encoding;
@@ -41,6 +40,17 @@ pub(crate) struct Config {
     pub(crate) passive_timeout: Duration,
     pub(crate) active_timeout: Duration,
     pub(crate) auth_failed_timeout: Duration,
+}
+
+/// What becomes of uploads, for all of a server's users.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Uploads {
+    /// Bytes go to a hidden file first.
+    pub(crate) atomic: bool,
+    /// What came of one that was cut off stays, beside the name that it was for.
+    pub(crate) keep_partial: bool,
+    /// What is there is not replaced.
+    pub(crate) no_overwrite: bool,
 }
 
 impl Config {

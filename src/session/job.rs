@@ -14,6 +14,7 @@ use super::config::Config;
 use super::digesting::{Digested, Digesting};
 use super::guard::Checked;
 use super::listing::{Format, Listing};
+use super::opening::{OpenError, at_offset};
 use super::pooled::{Pooled, Work};
 use super::quota::{Amount, measure};
 use super::random;
@@ -125,23 +126,6 @@ pub(crate) enum Outcome {
     Reply(Reply),
     /// The job panicked on its thread.
     Lost,
-}
-
-/// Why a file was not opened.
-#[derive(Debug)]
-pub(crate) enum OpenError {
-    Io(io::Error),
-    /// REST names an offset behind the file's end.
-    Offset {
-        rest: u64,
-        size: u64,
-    },
-}
-
-impl From<io::Error> for OpenError {
-    fn from(error: io::Error) -> Self {
-        OpenError::Io(error)
-    }
 }
 
 /// Where bytes for the client come from.
@@ -296,15 +280,7 @@ impl Files {
 }
 
 fn open_at(fs: &dyn FileSystem, path: &VirtualPath, rest: u64) -> Result<Box<dyn File>, OpenError> {
-    let mut file = fs.open(path, OpenMode::Read)?;
-    if rest > 0 {
-        let size = file.size()?;
-        if rest > size {
-            return Err(OpenError::Offset { rest, size });
-        }
-        file.seek(rest)?;
-    }
-    Ok(file)
+    at_offset(fs.open(path, OpenMode::Read)?, rest)
 }
 
 fn not_a_directory() -> io::Error {

@@ -30,6 +30,7 @@ mod job;
 mod listing;
 pub(crate) mod logging;
 mod names;
+mod opening;
 mod pool;
 pub(crate) mod pooled;
 pub(crate) mod question;

@@ -9,8 +9,9 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use super::job::OpenError;
+use super::config::Uploads;
 use super::logging::TARGET;
+use super::opening::{OpenError, at_offset, within};
 use super::pool::Hands;
 use super::random;
 use crate::fs::{File, FileSystem, OpenMode, describe, together};
@@ -20,17 +21,6 @@ use crate::proto::path::VirtualPath;
 const TRIES: u64 = 50;
 /// What the name of a hidden file begins with.
 const HIDDEN: &[u8] = b".ftpdlib-";
-
-/// What becomes of uploads, for all of a server's users.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Uploads {
-    /// Bytes go to a hidden file first.
-    pub(crate) atomic: bool,
-    /// What came of one that was cut off stays, as [`part_of`] names it.
-    pub(crate) keep_partial: bool,
-    /// What is there is not replaced.
-    pub(crate) no_overwrite: bool,
-}
 
 /// An upload as it was asked for.
 #[derive(Clone, Debug)]
@@ -146,7 +136,7 @@ impl Target {
                 if no_overwrite && found.is_some() {
                     return Err(exists().into());
                 }
-                self.within(part.size)?;
+                within(self.rest, part.size)?;
                 return Ok(Place::Part);
             }
         }
@@ -154,7 +144,7 @@ impl Target {
             (Some(size), OpenMode::Resume) if no_overwrite && self.rest < size => {
                 return Err(exists().into());
             }
-            (Some(size), _) => self.within(size)?,
+            (Some(size), _) => within(self.rest, size)?,
             (None, OpenMode::Resume) => return Err(missing(fs, &self.path)),
             (None, _) => {
                 let parent = self.path.parent().unwrap_or_else(VirtualPath::root);
@@ -167,14 +157,6 @@ impl Target {
             true => Place::Hidden,
             false => Place::Itself,
         })
-    }
-
-    fn within(&self, size: u64) -> Result<(), OpenError> {
-        let rest = self.rest;
-        match rest > size {
-            true => Err(OpenError::Offset { rest, size }),
-            false => Ok(()),
-        }
     }
 
     fn check_room(&self, fs: &dyn FileSystem, place: &Place) -> Result<(), OpenError> {
@@ -206,7 +188,7 @@ impl Target {
             OpenMode::Write if no_overwrite => OpenMode::CreateNew,
             mode => mode,
         };
-        let file = self.at_rest(fs.open(&self.path, mode).map_err(said_by_us)?)?;
+        let file = at_offset(fs.open(&self.path, mode).map_err(said_by_us)?, self.rest)?;
         if self.mode == OpenMode::Resume && no_overwrite && self.rest < file.size()? {
             return Err(exists().into());
         }
@@ -240,7 +222,7 @@ impl Target {
             return Err(error.into());
         }
         // If this fails the part goes back to where it was.
-        let file = self.at_rest(fs.open(&hidden.path, self.mode)?)?;
+        let file = at_offset(fs.open(&hidden.path, self.mode)?, self.rest)?;
         let hidden = Some(hidden);
         Ok(Upload { file, hidden })
     }
@@ -259,14 +241,6 @@ impl Target {
             settled: false,
             hands: None,
         }
-    }
-
-    fn at_rest(&self, mut file: Box<dyn File>) -> Result<Box<dyn File>, OpenError> {
-        if self.rest > 0 {
-            self.within(file.size()?)?;
-            file.seek(self.rest)?;
-        }
-        Ok(file)
     }
 }
 

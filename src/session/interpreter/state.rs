@@ -23,7 +23,8 @@ use crate::proto::reply::Reply;
 use crate::session::cancel::Canceller;
 use crate::session::census::Seat;
 use crate::session::config::Config;
-use crate::session::job::{JobId, OpenError, Outcome, Source};
+use crate::session::job::{JobId, Outcome, Source};
+use crate::session::opening::OpenError;
 use crate::tls::Tls;
 
 /// The data connection, as far as the protocol cares.

@@ -10,8 +10,9 @@ use super::vocabulary::End;
 use crate::fs::{File, FileSystem};
 use crate::proto::path::VirtualPath;
 use crate::proto::reply::Reply;
-use crate::session::job::{Files, OpenError, Source};
+use crate::session::job::{Files, Source};
 use crate::session::logging;
+use crate::session::opening::OpenError;
 use crate::session::upload::Hidden;
 
 /// The transfer command, from its acceptance to its final reply.
