@@ -6,7 +6,7 @@
 //! whoever buries it ([`Census::bury`]).
 
 mod tally;
-mod usage;
+pub(crate) mod usage;
 
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -16,7 +16,6 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use self::tally::{Shape, Tally};
-pub(crate) use self::usage::Usage;
 use crate::auth::Limits;
 use crate::proto::throttle;
 use crate::sys::shared::Shared;
@@ -245,11 +244,6 @@ impl Seat {
             self.census
                 .tally(|tally| tally.log_in(place, hash, most as u64))
         })
-    }
-
-    /// What a user has stored, whose session the client is.
-    pub(crate) fn usage(&self, user: &str) -> Usage {
-        Usage::of(&self.census, user)
     }
 
     /// The client is nobody's session any more.

@@ -10,13 +10,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::cancel::Cancel;
+use super::census::usage::Amount;
 use super::config::Config;
 use super::digesting::{Digested, Digesting};
 use super::guard::Checked;
 use super::listing::{Format, Listing};
 use super::opening::{OpenError, at_offset};
 use super::pooled::{Pooled, Work};
-use super::quota::{Amount, measure};
+use super::quota::measure;
 use super::random;
 use super::upload::{Fate, Hidden, Target, Upload};
 use super::warming::Warming;

@@ -11,20 +11,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::cancel::Cancel;
-use super::census::Usage;
+use super::census::usage::{Amount, Usage};
 use crate::auth::Limits;
 use crate::fs::{Directory, File, FileSystem, Metadata, OpenMode};
 use crate::proto::path::VirtualPath;
 
 /// Names of a directory that are read at once.
 const NAMES: usize = 4096;
-
-/// Bytes of files, and files, folders and links, below the root.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Amount {
-    pub(crate) bytes: u64,
-    pub(crate) files: u64,
-}
 
 /// Counts what is there; none if it is cancelled. What cannot be read is left out.
 pub(crate) fn measure(fs: &dyn FileSystem, cancel: &Cancel) -> Option<Amount> {

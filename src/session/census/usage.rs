@@ -3,9 +3,15 @@
 
 use std::sync::Arc;
 
-use super::Census;
 use super::tally::Tally;
-use crate::session::quota::Amount;
+use super::{Census, Seat};
+
+/// Bytes of files, and files, folders and links, below the root.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Amount {
+    pub(crate) bytes: u64,
+    pub(crate) files: u64,
+}
 
 /// What a user has stored, as all workers know it.
 #[derive(Clone)]
@@ -16,10 +22,12 @@ pub(crate) struct Usage {
 }
 
 impl Usage {
-    pub(super) fn of(census: &Arc<Census>, user: &str) -> Usage {
+    /// Of a user whose session the client is.
+    pub(crate) fn of(client: &Seat, user: &str) -> Usage {
+        let census = Arc::clone(&client.census);
         Usage {
-            census: Arc::clone(census),
             hash: census.hash_of_user(user),
+            census,
         }
     }
 
@@ -123,7 +131,7 @@ mod tests {
         };
         let most = amount(100, 3);
         let clients = [census.admit(IP).unwrap(), census.admit(IP).unwrap()];
-        let usage = clients[0].usage("bob");
+        let usage = Usage::of(&clients[0], "bob");
         // Nobody's: nothing is granted.
         assert!(!usage.is_known());
         assert_eq!(usage.take_bytes(1, 100), 0);
@@ -132,10 +140,10 @@ mod tests {
         assert!(!usage.is_known());
         usage.counted(amount(90, 2));
         // He who counted at the same time comes too late.
-        clients[1].usage("bob").counted(amount(5, 0));
+        Usage::of(&clients[1], "bob").counted(amount(5, 0));
         assert_eq!(usage.left(most), amount(10, 1));
         assert_eq!(usage.take_bytes(8, 100), 8);
-        assert_eq!(clients[1].usage("bob").take_bytes(8, 100), 2);
+        assert_eq!(Usage::of(&clients[1], "bob").take_bytes(8, 100), 2);
         assert!(usage.take_file(3) && !usage.take_file(3));
         // Without a limit it is counted all the same.
         assert!(usage.take_file(0));
@@ -154,6 +162,6 @@ mod tests {
         // The next one begins anew.
         let client = census.admit(IP).unwrap();
         assert!(client.log_in("eve", limits));
-        assert!(!client.usage("eve").is_known());
+        assert!(!Usage::of(&client, "eve").is_known());
     }
 }

@@ -16,6 +16,7 @@ use crate::proto::escape::Escaped;
 use crate::proto::path::VirtualPath;
 use crate::proto::reply::Reply;
 use crate::session::cancel::cancel;
+use crate::session::census::usage::Usage;
 use crate::session::guard::BANNED;
 use crate::session::job::{Job, Outcome};
 use crate::session::logging;
@@ -110,7 +111,7 @@ fn ask(it: &mut Interpreter, account: Account, password: Password) {
 
 /// What he has stored is counted, unless another session of his knows already.
 fn with_quota(it: &mut Interpreter, account: Account, limits: Limits, password: Password) {
-    let usage = it.seat.usage(account.username());
+    let usage = Usage::of(&it.seat, account.username());
     let files = Arc::clone(account.filesystem());
     let metered = Metered::new(Arc::clone(&files), usage.clone(), limits);
     let account = account.with_filesystem(Arc::new(metered));
