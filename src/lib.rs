@@ -74,10 +74,12 @@ pub use server::{
     Builder, Capability, Control, FtpServer, ServerHandle, Workers, drop_privileges,
     inherited_listener, raise_descriptor_limit,
 };
-pub use session::custom::Command;
-pub use session::handler::{Handler, Session, Verdict};
+pub use session::hooks::command::Command;
+pub use session::hooks::handler::{Handler, Verdict};
+pub use session::hooks::offload::OffloadError;
+pub use session::hooks::session::Session;
+pub use session::hooks::sleeping::Sleeping;
 pub use session::pooled::Work;
-pub use session::question::{OffloadError, Sleeping};
 pub use session::transferred::Transferred;
 pub use tls::{SessionReuse, Tls, TlsError};
 

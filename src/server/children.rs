@@ -152,7 +152,7 @@ impl Children {
 
     fn forget(&mut self, number: u32, ending: Ending, ended: &mut Vec<(u32, Ending)>) {
         self.alive.remove(&number);
-        self.service.census.bury(number);
+        self.service.common.census.bury(number);
         ended.push((number, ending));
     }
 
@@ -224,7 +224,7 @@ impl Children {
     fn work(&self, part: Part, lifeline: Lifeline) -> io::Result<()> {
         let service = &self.service;
         let pid = std::process::id();
-        service.census.begin_worker(pid);
+        service.common.census.begin_worker(pid);
         let (outbox, inbox) = channel();
         let front = Front::new(Arc::clone(service), Home::Loop, outbox.clone());
         let mut front = front.hanging_on(lifeline);
@@ -241,8 +241,8 @@ impl Children {
                 socket,
                 peer,
             } => {
-                service.census.hand_over(place, counted_by, pid);
-                let seat = service.census.adopt(place);
+                service.common.census.hand_over(place, counted_by, pid);
+                let seat = service.common.census.adopt(place);
                 reactor = match Reactor::small() {
                     Ok(reactor) => reactor,
                     Err(error) => {

@@ -108,10 +108,10 @@ fn take_in(
     peer: SocketAddr,
 ) {
     let peer = canonical_addr(peer);
-    if service.config.guard.is_banned(peer.ip()) {
+    if service.common.config.guard.is_banned(peer.ip()) {
         return turn_away(socket, peer, BANNED);
     }
-    let seat = match service.census.admit(peer.ip()) {
+    let seat = match service.common.census.admit(peer.ip()) {
         Ok(seat) => seat,
         Err(full) => return refuse(socket, peer, full),
     };
@@ -134,7 +134,7 @@ fn refuse(socket: TcpStream, peer: SocketAddr, full: Full) {
 impl Front {
     /// Whether this worker has more than its share of the clients, by more than one.
     fn is_ahead(&self) -> bool {
-        let census = &self.service.census;
+        let census = &self.service.common.census;
         let total = usize::try_from(census.count()).unwrap_or(usize::MAX);
         self.workers > 1 && census.here().saturating_mul(self.workers) > total + self.workers
     }

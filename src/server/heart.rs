@@ -97,7 +97,7 @@ impl Heart {
         self.notifier.ready();
         let result = self.turns(reactor, crew);
         if self.speaks {
-            let (pid, open) = (std::process::id(), self.service.census.count());
+            let (pid, open) = (std::process::id(), self.service.common.census.count());
             info!(target: TARGET, ">>> shutting down FTP server, pid={pid}, {open} open socket(s) <<<");
         }
         crew.carry_out(Order::Stop, reactor);
@@ -117,7 +117,7 @@ impl Heart {
     fn finish_work(&self, mut signals: Option<LastSignals>) -> usize {
         let deadline = Instant::now() + LAST_WAIT;
         loop {
-            let left = self.service.finish_work(LOOK);
+            let left = self.service.common.finish_work(LOOK);
             let hurried = signals.as_mut().is_some_and(LastSignals::have_come);
             // A worker process is hurried by its parent, which kills it.
             if left == 0 || hurried && self.speaks || Instant::now() >= deadline {
@@ -193,7 +193,7 @@ impl Heart {
     /// Reads certificates and users again; sessions that run keep theirs. `reloading` goes when that
     /// is done.
     fn reload(&self, reloading: Reloading, forks: bool) {
-        let config = Arc::clone(&self.service.config);
+        let config = Arc::clone(&self.service.common.config);
         match config.tls.as_ref().map(Tls::reload) {
             Some(Ok(())) => info!(target: TARGET, "TLS certificates reloaded"),
             Some(Err(error)) => {
@@ -214,7 +214,7 @@ impl Heart {
                 // Whoever reads them now reads them once more.
                 return;
             }
-            let started = self.service.pool.run(move || {
+            let started = self.service.common.pool.run(move || {
                 loop {
                     let before = asked.load(Ordering::SeqCst);
                     reload_users(&config, speaks);
@@ -320,6 +320,6 @@ impl Crew for OnLoop {
     }
 
     fn is_empty(&self) -> bool {
-        self.0.census.here() == 0
+        self.0.common.census.here() == 0
     }
 }

@@ -42,7 +42,7 @@ impl Crew for OnProcesses {
 
     fn arrival(&mut self, arrival: Arrival) {
         let Arrival { socket, peer, seat } = arrival;
-        let census = &self.service.census;
+        let census = &self.service.common.census;
         let us = std::process::id();
         // He was counted in a moment ago.
         let Some(place) = seat.leave() else { return };

@@ -10,10 +10,10 @@ use log::{debug, info};
 use super::workers::Workers;
 use crate::error::Error;
 use crate::session::census::{Bounds, Census};
-use crate::session::custom::Command;
-use crate::session::handler::Factory;
+use crate::session::hooks::command::Command;
+use crate::session::hooks::handler::Factory;
 use crate::session::logging::TARGET;
-use crate::session::{Config, Pipes, Pool, Service, Table};
+use crate::session::{Common, Config, Pipes, Pool, Service, Table};
 
 pub(super) struct Settings {
     pub(super) config: Config,
@@ -65,17 +65,20 @@ impl Settings {
         let share = || Error::system("share memory among workers");
         self.config.guard = self.config.guard.on_duty().map_err(share())?;
         let census = Census::new(self.bounds, std::process::id()).map_err(share())?;
-        Ok(Arc::new(Service {
+        let common = Common {
             config: Arc::new(self.config),
             table: self.table,
-            commands: self.commands,
-            handlers: self.handlers,
             pool: Pool::default(),
             logins: Pool::for_logins(),
             pipes: Pipes::default(),
             census,
             address,
             alone: matches!(self.workers, Workers::MultiThread | Workers::MultiProcess),
+        };
+        Ok(Arc::new(Service {
+            common: Arc::new(common),
+            commands: self.commands,
+            handlers: self.handlers,
         }))
     }
 

@@ -11,11 +11,12 @@ use log::Level;
 
 use super::cancel::cancel;
 use super::census::{Allowance, Counted, Direction};
-use super::core::{Core, Note};
+use super::core::Core;
 use super::dtp::{self, Arrival, Dtp};
 use super::flow::{Flow, Manner, Means, Turn};
 use super::interpreter::{End, Input, Progress, Verdict};
 use super::job::{Outcome, Source};
+use super::note::Note;
 use super::ready::Ready;
 use super::slot::{DATA, TAG_ACCEPT, TAG_PAUSE, TAG_STALL};
 use crate::auth::Account;
@@ -42,7 +43,7 @@ impl Core {
 
     fn try_listen(&mut self, cx: &mut Context<'_>) -> io::Result<u16> {
         let counted = self.count_in()?;
-        let config = &self.service.config;
+        let config = &self.common.config;
         let local = self.interpreter.local();
         let mut listener = dtp::listen(local, config.passive_ports.as_ref(), |level, text| {
             self.log(level, text);
@@ -187,11 +188,11 @@ impl Core {
         slow: bool,
         offset: u64,
     ) {
-        let config = &self.service.config;
+        let config = &self.common.config;
         let manner = Manner {
             ascii,
             slow,
-            alone: self.service.alone,
+            alone: self.common.alone,
             limit: config.write_limit,
             allowance: self.allowance(Direction::Sent),
         };
@@ -218,8 +219,8 @@ impl Core {
         let manner = Manner {
             ascii,
             slow,
-            alone: self.service.alone,
-            limit: self.service.config.read_limit,
+            alone: self.common.alone,
+            limit: self.common.config.read_limit,
             allowance: self.allowance(Direction::Received),
         };
         let flow = Flow::receive(file, manner, cx.now());
@@ -253,7 +254,7 @@ impl Core {
         let is_early = new.wants().read && self.control.has_unsent() && !stream.is_secured();
         *flow = Some(Box::new(new));
         self.flow_number = self.flow_number.wrapping_add(1);
-        self.arm(cx, TAG_STALL, self.service.config.data_timeout);
+        self.arm(cx, TAG_STALL, self.common.config.data_timeout);
         if is_early {
             self.wait(cx);
         } else {
@@ -292,7 +293,7 @@ impl Core {
             stream,
             &mut Means {
                 scratch: cx.scratch(),
-                pipes: &self.service.pipes,
+                pipes: &self.common.pipes,
                 load,
             },
             now,
@@ -364,7 +365,7 @@ impl Core {
                     flow: Some(flow), ..
                 },
             ) => {
-                let timeout = self.service.config.data_timeout;
+                let timeout = self.common.config.data_timeout;
                 let stalled = flow.stalled_for(cx.now());
                 if stalled >= timeout && !flow.is_held() {
                     self.end_flow(Verdict::Stalled, cx.now());

@@ -8,19 +8,22 @@ use std::io;
 use std::mem;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use ftpdlib_reactor::{Channel, Context, Dispatcher, Message, Ready, TcpStream, TimerId};
 use log::Level;
 
-use super::Service;
 use super::census::Seat;
 use super::control::Line;
-use super::core::{Core, Life, Note};
-use super::handler::{Handler, Session, Verdict};
+use super::core::{Core, Life};
+use super::hooks::handler::{Handler, Verdict};
+use super::hooks::session::{Question, Session};
 use super::interpreter::{Call, Event, Input, Step, Timer};
 use super::logging;
-use super::question::{Asked, Question, QuestionId};
+use super::note::{Note, QuestionId};
+use super::questions::{Asked, Questions};
 use super::secure::Securing;
+use super::service::Service;
 use super::slot::{CONTROL, DATA, TAG_DATA, TAG_HANDLER, TAG_HANDSHAKE, TAG_IDLE, TAG_REFUSAL};
 
 /// Command lines that one client may have run before others have their turn.
@@ -29,7 +32,9 @@ const LINES_PER_TURN: usize = 64;
 /// The dispatcher of one client.
 pub(crate) struct Client {
     core: Core,
+    questions: Questions,
     handler: Box<dyn Handler>,
+    service: Arc<Service>,
     /// Set while effects are carried out; if it still is when the session is closed, a callback
     /// panicked in their midst.
     settling: bool,
@@ -45,11 +50,13 @@ impl Client {
         peer: SocketAddr,
         seat: Seat,
     ) -> io::Result<Client> {
-        let core = Core::new(service, socket, peer, seat)?;
-        let handler = (core.service.handlers)(core.interpreter.peer());
+        let core = Core::new(Arc::clone(&service.common), socket, peer, seat)?;
+        let handler = (service.handlers)(core.interpreter.peer());
         Ok(Client {
             core,
+            questions: Questions::default(),
             handler,
+            service,
             settling: false,
         })
     }
@@ -108,7 +115,7 @@ impl Client {
                     if self.core.control.is_out_of_turn() {
                         cx.again(CONTROL);
                     }
-                    self.core.shrink(cx);
+                    self.shrink(cx);
                     return Ok(());
                 }
             }
@@ -155,13 +162,13 @@ impl Client {
                     Step::Effect(effect) => self.core.apply(cx, effect),
                     Step::Call(Call::Event(event)) => self.call_back(cx, &event),
                     Step::Call(Call::Custom(index, arg, path)) => {
-                        let service = Arc::clone(&self.core.service);
+                        let service = Arc::clone(&self.service);
                         let command = &service.commands[index];
-                        let mut question = self.core.question();
+                        let mut question = self.questions.pose();
                         let reply = self.call(cx, &mut question, |_, session| {
                             command.call(session, &arg, path.as_ref())
                         });
-                        self.core.ask(cx, question, Asked::Custom(reply));
+                        self.ask(cx, question, Asked::Custom(reply));
                     }
                 }
             }
@@ -182,18 +189,19 @@ impl Client {
             self.core
                 .log(Level::Debug, &format!("<- {}", command.shown()));
         }
-        let mut question = self.core.question();
+        let mut question = self.questions.pose();
         let verdict = self.call(cx, &mut question, |handler, session| {
             handler.on_command(session, &command)
         });
         if let Verdict::Refuse(reply) = verdict {
             question.answer(Some(reply));
         }
-        self.core.ask_to_run(cx, question, command);
+        self.questions
+            .ask_to_run(&mut self.core, cx, question, command);
     }
 
     fn call_back(&mut self, cx: &mut Context<'_>, event: &Event) {
-        let mut question = self.core.question();
+        let mut question = self.questions.pose();
         let asked = self.call(cx, &mut question, |handler, session| {
             match event {
                 Event::Login(user) => handler.on_login(session, user),
@@ -217,7 +225,7 @@ impl Client {
                 | Event::IncompleteReceived(_) => Asked::Transfer,
             }
         });
-        self.core.ask(cx, question, asked);
+        self.ask(cx, question, asked);
     }
 
     /// Calls what is a library user's, with the session and what his word decides.
@@ -237,6 +245,11 @@ impl Client {
         call(handler, &mut session)
     }
 
+    /// The callback has returned.
+    fn ask(&mut self, cx: &mut Context<'_>, question: Question, asked: Asked) {
+        self.questions.ask(&mut self.core, cx, question, asked);
+    }
+
     /// Offloaded work is done: what follows it.
     fn worked(
         &mut self,
@@ -244,7 +257,7 @@ impl Client {
         (question, work): (QuestionId, u32),
         result: Box<dyn Any + Send>,
     ) {
-        let Some((mut question, asked)) = self.core.take_question(question) else {
+        let Some((mut question, asked)) = self.questions.take(question) else {
             return;
         };
         let open = self.core.life == Life::Open;
@@ -253,7 +266,35 @@ impl Client {
                 then(handler, session, result);
             });
         }
-        self.core.decide_or_wait(cx, (question, asked), open);
+        self.questions
+            .decide_or_wait(&mut self.core, cx, (question, asked), open);
+    }
+}
+
+impl Client {
+    /// What the session is about, for the log.
+    fn log_status(&self, now: Instant) {
+        let doing = match self.core.interpreter.transfer_in_progress() {
+            Some((command, file)) => {
+                let progress = self.core.progress(now);
+                let bytes = progress.sent + progress.received;
+                let seconds = progress.elapsed.as_secs_f64();
+                let rate = if seconds > 0.0 {
+                    bytes as f64 / seconds
+                } else {
+                    0.0
+                };
+                format!("{command} {file} bytes={bytes} rate={rate:.0} B/s")
+            }
+            None => "idle".to_owned(),
+        };
+        self.core.log(Level::Info, &format!("status: {doing}"));
+    }
+
+    /// Holds no memory that is not in use, as the session waits for its client.
+    fn shrink(&mut self, cx: &mut Context<'_>) {
+        self.questions.shrink();
+        self.core.shrink(cx);
     }
 }
 
@@ -267,11 +308,11 @@ impl Dispatcher for Client {
             );
             return cx.close();
         }
-        let mut question = self.core.question();
+        let mut question = self.questions.pose();
         self.call(cx, &mut question, |handler, session| {
             handler.on_connect(session);
         });
-        self.core.ask(cx, question, Asked::Greeting);
+        self.ask(cx, question, Asked::Greeting);
         self.advance(cx);
     }
 
@@ -290,16 +331,16 @@ impl Dispatcher for Client {
         }
         match tag {
             TAG_HANDLER => {
-                let mut question = self.core.question();
+                let mut question = self.questions.pose();
                 self.call(cx, &mut question, |handler, session| {
                     handler.on_timer(session, timer);
                 });
-                self.core.ask(cx, question, Asked::Nothing);
+                self.ask(cx, question, Asked::Nothing);
             }
             TAG_IDLE if self.core.life != Life::Open => return cx.close(),
             // It is the client who waits.
             TAG_IDLE if cx.is_asleep(CONTROL) => {
-                let timeout = self.core.service.config.timeout;
+                let timeout = self.core.common.config.timeout;
                 self.core.arm(cx, TAG_IDLE, timeout);
             }
             TAG_IDLE => self.core.inputs.push_back(Input::Timer(Timer::Idle)),
@@ -319,10 +360,13 @@ impl Dispatcher for Client {
             Note::Job(id, outcome) => self.core.inputs.push_back(Input::Job(id, outcome)),
             Note::Flow(number, outcome) => self.core.flow_job_done(cx, number, outcome),
             Note::Ready(number) => self.core.flow_fed(cx, number),
-            Note::Back(question, decision) => self.core.give_back(cx, question, decision),
+            Note::Back(question, decision) => {
+                self.questions
+                    .give_back(&mut self.core, cx, question, decision);
+            }
             Note::Worked(question, work, result) => self.worked(cx, (question, work), result),
             Note::Drain => self.core.inputs.push_back(Input::Shutdown),
-            Note::Status => return self.core.log_status(cx.now()),
+            Note::Status => return self.log_status(cx.now()),
         }
         self.advance(cx);
     }
@@ -331,7 +375,7 @@ impl Dispatcher for Client {
         let panicked = self.settling;
         if panicked {
             // What was to follow the callback, such as a 226, does not.
-            self.core.shrink(cx);
+            self.shrink(cx);
         }
         self.core.abandon(cx.now());
         // What is left is the report of a transfer that was cut off.
@@ -342,7 +386,7 @@ impl Dispatcher for Client {
         self.core.interpreter.leave_seat();
         self.core
             .log(Level::Info, "FTP session closed (disconnect).");
-        let mut question = self.core.question();
+        let mut question = self.questions.pose();
         self.call(cx, &mut question, |handler, session| {
             handler.on_disconnect(session);
         });

@@ -1,30 +1,28 @@
-//! All of a session but its handler: carries out the interpreter's effects.
-//!
-//! The data channel's part of it is in [`channel`](super::channel).
+//! All of a session but its handler: the interpreter, the control and the data channel, and what they
+//! all need: log lines, replies, timers, worker threads.
 
-use std::any::Any;
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ftpdlib_reactor::{Context, TcpStream, TimerId};
 use log::Level;
 
-use super::Service;
 use super::cancel::Canceller;
 use super::caught::caught;
 use super::census::Seat;
+use super::common::Common;
 use super::control::Control;
 use super::dtp::Dtp;
 use super::elsewhere::closes_elsewhere;
-use super::interpreter::{Effect, Input, Interpreter, Timer};
-use super::job::{Job, JobId, Outcome};
+use super::interpreter::{Input, Interpreter};
+use super::job::{Job, Outcome};
 use super::logging;
+use super::note::Note;
 use super::pool::{Pool, Refused};
-use super::question::{Asked, Decision, Question, QuestionId};
-use super::slot::{OWN_TIMERS, TAG_DATA, TAG_HANDSHAKE, TAG_IDLE, TAG_REFUSAL};
+use super::slot::{OWN_TIMERS, TAG_IDLE};
 use crate::proto::escape::Escaped;
 use crate::proto::reply::Reply;
 use crate::stream::Stream;
@@ -33,27 +31,9 @@ use crate::tls::TlsSession;
 /// How long a client that is sent away has to take its last reply.
 const FAREWELL: Duration = Duration::from_secs(10);
 
-/// What other threads and the server send to a session.
-pub(crate) enum Note {
-    /// A job of the interpreter's is done.
-    Job(JobId, Outcome),
-    /// A job of the data plane's is done.
-    Flow(u32, Outcome),
-    /// The file that the data plane sends has something to read.
-    Ready(u32),
-    /// A guard of a library user's has gone.
-    Back(QuestionId, Decision),
-    /// Offloaded work is done, or could not be.
-    Worked(QuestionId, u32, Box<dyn Any + Send>),
-    /// The server stops: end when the transfer has ended.
-    Drain,
-    /// Write a line on yourself to the log.
-    Status,
-}
-
 /// All of a session but its handler, which callbacks may use.
 pub(crate) struct Core {
-    pub(super) service: Arc<Service>,
+    pub(super) common: Arc<Common>,
     pub(super) interpreter: Interpreter,
     pub(super) control: Control,
     pub(super) dtp: Dtp,
@@ -64,9 +44,6 @@ pub(crate) struct Core {
     pub(super) flow_number: u32,
     /// Cancels the flow's job when the flow ends.
     pub(super) flow_job: Option<Canceller>,
-    /// What waits for a library user's word.
-    pub(super) questions: Vec<(Question, Asked)>,
-    pub(super) last_question: QuestionId,
     pub(super) life: Life,
     /// The interpreter wants to know when the client has taken everything.
     pub(super) awaits_drain: bool,
@@ -86,19 +63,19 @@ pub(super) enum Life {
 
 impl Core {
     pub(super) fn new(
-        service: Arc<Service>,
+        common: Arc<Common>,
         socket: TcpStream,
         peer: SocketAddr,
         seat: Seat,
     ) -> io::Result<Core> {
-        let local = match service.address {
+        let local = match common.address {
             Some(address) => address,
             None => socket.local_addr()?,
         };
         let stream = Stream::control(socket);
-        let interpreter = Interpreter::new(Arc::clone(&service.config), seat, peer, local);
+        let interpreter = Interpreter::new(Arc::clone(&common.config), seat, peer, local);
         Ok(Core {
-            service,
+            common,
             interpreter,
             control: Control::new(stream),
             dtp: Dtp::Idle,
@@ -106,8 +83,6 @@ impl Core {
             timers: [None; OWN_TIMERS],
             flow_number: 0,
             flow_job: None,
-            questions: Vec::new(),
-            last_question: 0,
             life: Life::Open,
             awaits_drain: false,
             starts_tls: false,
@@ -117,7 +92,7 @@ impl Core {
 
     /// Tells the interpreter what happened.
     pub(super) fn hear(&mut self, input: Input) {
-        self.interpreter.handle(&self.service.table, input);
+        self.interpreter.handle(&self.common.table, input);
     }
 
     pub(super) fn log(&self, level: Level, message: &str) {
@@ -134,32 +109,10 @@ impl Core {
         if self.inputs.capacity() > 0 {
             self.inputs = VecDeque::new();
         }
-        if self.questions.is_empty() {
-            self.questions = Vec::new();
-        }
         self.interpreter.shrink();
-        if self.service.alone && matches!(self.dtp, Dtp::Idle) {
+        if self.common.alone && matches!(self.dtp, Dtp::Idle) {
             cx.release_scratch();
         }
-    }
-
-    /// What the session is about, for the log.
-    pub(super) fn log_status(&self, now: Instant) {
-        let doing = match self.interpreter.transfer_in_progress() {
-            Some((command, file)) => {
-                let progress = self.progress(now);
-                let bytes = progress.sent + progress.received;
-                let seconds = progress.elapsed.as_secs_f64();
-                let rate = if seconds > 0.0 {
-                    bytes as f64 / seconds
-                } else {
-                    0.0
-                };
-                format!("{command} {file} bytes={bytes} rate={rate:.0} B/s")
-            }
-            None => "idle".to_owned(),
-        };
-        self.log(Level::Info, &format!("status: {doing}"));
     }
 
     /// Queues a reply; it leaves with the others of this turn.
@@ -201,59 +154,6 @@ impl Core {
         Ok(())
     }
 
-    pub(super) fn apply(&mut self, cx: &mut Context<'_>, effect: Effect) {
-        match effect {
-            Effect::Reply(reply, level) => self.respond(&reply, level),
-            Effect::Raw(bytes) => {
-                self.control.push_raw(&bytes);
-                self.awaits_drain = true;
-            }
-            Effect::Job(id, job) => self.start_job(cx, id, job),
-            // The farewell's own deadline stands.
-            Effect::SetTimer(Timer::Idle, _) if self.life != Life::Open => {}
-            Effect::SetTimer(Timer::Idle, delay) => self.arm(cx, TAG_IDLE, delay),
-            Effect::SetTimer(Timer::Refusal, delay) => self.arm(cx, TAG_REFUSAL, delay),
-            Effect::SetTimer(Timer::Data, delay) => self.arm(cx, TAG_DATA, delay),
-            Effect::SetTimer(Timer::Handshake, delay) => self.arm(cx, TAG_HANDSHAKE, delay),
-            Effect::Log(level, message) => self.log(level, &message),
-            Effect::LogOf { username, line } => {
-                logging::line(Level::Info, self.interpreter.peer(), &username, &line);
-            }
-            // At debug level the lines of the conversation say it all.
-            Effect::LogCommand(message) if !logging::enabled(Level::Debug) => {
-                self.log(Level::Info, &message);
-            }
-            Effect::LogCommand(_) => {}
-            Effect::Close => self.close_when_done(cx),
-            Effect::Disconnect => self.close(cx),
-            Effect::KeepAlive => {
-                if let Err(error) = self.control.stream().keep_alive() {
-                    let text = format!("cannot keep the control connection alive: {error}");
-                    self.log(Level::Debug, &text);
-                }
-            }
-            Effect::StartTls => self.starts_tls = true,
-            Effect::ProtectData => self.protect_data(cx),
-            Effect::Listen => self.listen(cx),
-            Effect::Connect(addr) => self.connect(cx, addr),
-            Effect::CloseData => self.dtp = Dtp::Idle,
-            Effect::Send {
-                source,
-                ascii,
-                slow,
-                offset,
-            } => {
-                self.send(cx, source, ascii, slow, offset);
-            }
-            Effect::Receive { file, ascii, slow } => self.receive(cx, file, ascii, slow),
-            Effect::Abort => self.abort(cx.now()),
-            Effect::AskProgress => {
-                let progress = self.progress(cx.now());
-                self.inputs.push_back(Input::Progress(progress));
-            }
-        }
-    }
-
     /// (Re)starts one of the session's own timers; zero stops it.
     pub(super) fn arm(&mut self, cx: &mut Context<'_>, tag: usize, delay: Duration) {
         match (self.timers[tag], delay.is_zero()) {
@@ -267,17 +167,6 @@ impl Core {
         }
     }
 
-    /// Where a job runs: at once here, or on a worker thread. The interpreter takes no line until
-    /// it has the outcome.
-    fn start_job(&mut self, cx: &mut Context<'_>, id: JobId, job: Job) {
-        if !job.is_slow() {
-            return self.inputs.push_back(Input::Job(id, job.run()));
-        }
-        if !self.run_on_pool(cx, job, move |outcome| Note::Job(id, outcome)) {
-            self.inputs.push_back(Input::Job(id, Outcome::Lost));
-        }
-    }
-
     /// Runs a job on a worker thread, which sends its outcome. The session's channels go on
     /// meanwhile: whoever waits for the outcome knows that.
     pub(super) fn run_on_pool(
@@ -286,10 +175,10 @@ impl Core {
         job: Job,
         note: impl FnOnce(Outcome) -> Note + Send + 'static,
     ) -> bool {
-        let (handle, key, hands) = (cx.handle(), cx.key(), self.service.pool.hands());
+        let (handle, key, hands) = (cx.handle(), cx.key(), self.common.pool.hands());
         let pool = match job {
-            Job::Authenticate(..) => &self.service.logins,
-            _ => &self.service.pool,
+            Job::Authenticate(..) => &self.common.logins,
+            _ => &self.common.pool,
         };
         let warms = matches!(job, Job::Warm(_));
         let started = self.start(cx, pool, move || {
@@ -314,7 +203,7 @@ impl Core {
         cx: &Context<'_>,
         task: impl FnOnce() + Send + 'static,
     ) -> Result<(), Refused> {
-        self.start(cx, &self.service.pool, task)
+        self.start(cx, &self.common.pool, task)
     }
 
     fn start(

@@ -6,7 +6,7 @@ use std::task::{Wake, Waker};
 
 use ftpdlib_reactor::{Handle, Key};
 
-use super::core::Note;
+use super::note::Note;
 
 /// The session's end of a file's waker.
 #[derive(Clone)]

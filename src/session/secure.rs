@@ -60,7 +60,7 @@ impl Core {
     }
 
     fn start_tls(&mut self) -> io::Result<()> {
-        let Some(tls) = &self.service.config.tls else {
+        let Some(tls) = &self.common.config.tls else {
             return Err(io::ErrorKind::Unsupported.into());
         };
         let session = tls.session().map_err(io::Error::other)?;
@@ -76,7 +76,7 @@ impl Core {
         match (&mut self.dtp, tunnel) {
             (Dtp::Open { stream, .. }, Some(Ok(tunnel))) => {
                 // Both sides wait for what the other says in the handshake, and at the end.
-                if self.service.config.tcp_no_delay {
+                if self.common.config.tcp_no_delay {
                     stream.set_no_delay();
                 }
                 stream.secure(tunnel);

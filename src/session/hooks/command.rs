@@ -5,14 +5,14 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use super::handler::Session;
-use super::interpreter::error_reply;
-use super::interpreter::table::{Marks, Row, Run};
-use super::pooled::{Pooled, Work};
+use super::session::Session;
 use crate::proto::command::Arg;
 use crate::proto::path::VirtualPath;
 use crate::proto::perm::Perm;
 use crate::proto::reply::Reply;
+use crate::session::interpreter::error_reply;
+use crate::session::interpreter::table::{Marks, Row, Run};
+use crate::session::pooled::{Pooled, Work};
 
 type Answer = Result<Reply, Reply>;
 /// A closure over `A`, the bytes or the path behind the command's name.
