@@ -109,7 +109,7 @@ impl Session<'_> {
     }
 }
 
-/// Why [offloaded](Session::offload) work has no result.
+/// Why [offloaded](crate::Session::offload) work has no result.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum OffloadError {

@@ -88,7 +88,7 @@ impl Session<'_> {
     }
 
     /// Answers what this callback stands before with a reply of one's own: see
-    /// [the table](Handler#deciding-now-or-later). The last answer counts.
+    /// [the table](crate::Handler#deciding-now-or-later). The last answer counts.
     ///
     /// ```
     /// use ftpdlib::{Handler, Reply, Session, Transferred};
@@ -114,7 +114,7 @@ impl Session<'_> {
     }
 
     /// Takes the client off the loop: what this callback stands before waits (see
-    /// [the table](Handler#deciding-now-or-later)), and so do his commands, until the guard is
+    /// [the table](crate::Handler#deciding-now-or-later)), and so do his commands, until the guard is
     /// dropped, or one of its methods is called, on any thread. Nobody else waits. A transfer that
     /// is under way goes on.
     ///
@@ -162,12 +162,12 @@ impl Session<'_> {
         self.core.close_when_done(&mut self.cx);
     }
 
-    /// Calls [`Handler::on_timer`] once, after `delay`.
+    /// Calls [`Handler::on_timer`](crate::Handler::on_timer) once, after `delay`.
     pub fn call_later(&mut self, delay: Duration) -> TimerId {
         self.cx.call_later(delay, TAG_HANDLER)
     }
 
-    /// Calls [`Handler::on_timer`] again and again.
+    /// Calls [`Handler::on_timer`](crate::Handler::on_timer) again and again.
     pub fn call_every(&mut self, period: Duration) -> TimerId {
         self.cx.call_every(period, TAG_HANDLER)
     }
