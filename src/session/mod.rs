@@ -30,6 +30,7 @@ mod interpreter;
 mod job;
 mod listing;
 pub(crate) mod logging;
+mod measuring;
 mod names;
 mod note;
 mod opening;

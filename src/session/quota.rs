@@ -3,53 +3,17 @@
 //!
 //! The file system of such a user is put in this one at login, so that no way to his files goes past the
 //! count, and nobody else pays for it. What he has is counted on a worker thread when his first session
-//! begins ([`measure`]), and kept up from then on in the memory that all workers share ([`Usage`]), as
+//! begins (`measuring.rs`), and kept up from then on in the memory that all workers share ([`Usage`]), as
 //! long as he has a session. What changes behind the server's back shows at the next count.
 
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::cancel::Cancel;
 use super::census::usage::{Amount, Usage};
 use crate::auth::Limits;
 use crate::fs::{Directory, File, FileSystem, Metadata, OpenMode};
 use crate::proto::path::VirtualPath;
-
-/// Names of a directory that are read at once.
-const NAMES: usize = 4096;
-
-/// Counts what is there; none if it is cancelled. What cannot be read is left out.
-pub(crate) fn measure(fs: &dyn FileSystem, cancel: &Cancel) -> Option<Amount> {
-    let mut amount = Amount::default();
-    let mut names = Vec::new();
-    let mut folders = vec![fs.start_directory()];
-    while let Some(folder) = folders.pop() {
-        let Ok(mut directory) = fs.read_dir(&folder) else {
-            continue;
-        };
-        let mut more = true;
-        while more {
-            names.clear();
-            more = directory.read_names(NAMES, &mut names).unwrap_or(false);
-            for name in &names {
-                if cancel.is_cancelled() {
-                    return None;
-                }
-                let Ok(found) = directory.metadata(name, false) else {
-                    continue;
-                };
-                amount.files += 1;
-                if found.is_dir() {
-                    folders.push(folder.child(name));
-                } else if found.is_file() {
-                    amount.bytes = amount.bytes.saturating_add(found.size);
-                }
-            }
-        }
-    }
-    Some(amount)
-}
 
 /// `files` with a count.
 pub(crate) struct Metered {
