@@ -79,8 +79,8 @@ pub use session::hooks::handler::{Handler, Verdict};
 pub use session::hooks::offload::OffloadError;
 pub use session::hooks::session::Session;
 pub use session::hooks::sleeping::Sleeping;
-pub use session::pooled::Work;
-pub use session::transferred::Transferred;
+pub use session::interpreter::transferred::Transferred;
+pub use session::work::pooled::Work;
 pub use tls::{SessionReuse, Tls, TlsError};
 
 /// The examples of the guides compile.

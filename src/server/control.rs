@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use ftpdlib_reactor::{Handle, TcpStream};
 
-use crate::session::census::Seat;
+use crate::session::limits::census::Seat;
 
 /// What a server, or one of its workers, is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

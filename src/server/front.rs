@@ -17,8 +17,8 @@ use super::reception::{turn_away, welcome};
 use super::threads::Threads;
 use crate::proto::addr::canonical_addr;
 use crate::session::Service;
-use crate::session::census::Full;
-use crate::session::guard::BANNED;
+use crate::session::limits::census::Full;
+use crate::session::limits::guard::BANNED;
 use crate::session::logging::TARGET;
 #[cfg(unix)]
 use crate::sys::process::Private;

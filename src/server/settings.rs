@@ -9,9 +9,9 @@ use log::{debug, info};
 
 use super::workers::Workers;
 use crate::error::Error;
-use crate::session::census::{Bounds, Census};
 use crate::session::hooks::command::Command;
 use crate::session::hooks::handler::Factory;
+use crate::session::limits::census::{Bounds, Census};
 use crate::session::logging::TARGET;
 use crate::session::{Common, Config, Pipes, Pool, Service, Table};
 

@@ -13,12 +13,12 @@ use std::time::Instant;
 use ftpdlib_reactor::{Channel, Context, Dispatcher, Message, Ready, TcpStream, TimerId};
 use log::Level;
 
-use super::census::Seat;
 use super::control::Line;
 use super::core::{Core, Life};
 use super::hooks::handler::{Handler, Verdict};
 use super::hooks::session::{Question, Session};
 use super::interpreter::{Call, Event, Input, Step, Timer};
+use super::limits::census::Seat;
 use super::logging;
 use super::note::{Note, QuestionId};
 use super::questions::{Asked, Questions};

@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::census::Census;
 use super::config::Config;
 use super::interpreter::table::Table;
-use super::pool::Pool;
+use super::limits::census::Census;
+use super::work::pool::Pool;
 use crate::sys::splice::Pipes;
 
 /// What all sessions of a server share, but what a library user has hooked in.

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::guard::Guard;
+use super::limits::guard::Guard;
 use crate::auth::{Authorizer, DummyAuthorizer};
 use crate::proto::calendar::Zone;
 use crate::proto::encoding::Encoding;

@@ -8,8 +8,8 @@ use std::ops::RangeInclusive;
 use ftpdlib_reactor::{Accepted, ListenOptions, Listener, TcpStream};
 use log::Level;
 
-use super::census::Counted;
 use super::flow::Flow;
+use super::limits::census::Counted;
 use super::random;
 use crate::stream::Stream;
 use crate::sys::ports;

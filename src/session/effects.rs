@@ -7,10 +7,10 @@ use log::Level;
 use super::core::{Core, Life};
 use super::dtp::Dtp;
 use super::interpreter::{Effect, Input, Timer};
-use super::job::{Job, JobId, Outcome};
 use super::logging;
 use super::note::Note;
 use super::slot::{TAG_DATA, TAG_HANDSHAKE, TAG_IDLE, TAG_REFUSAL};
+use super::work::job::{Job, JobId, Outcome};
 
 impl Core {
     /// Does it.

@@ -18,10 +18,10 @@ use std::time::{Duration, Instant};
 use ftpdlib_reactor::Sleeping;
 
 use self::cold::AtHand;
-use super::census::Allowance;
 use super::interpreter::{End, Progress, Verdict};
-use super::job::{Job, Outcome, Source};
+use super::limits::census::Allowance;
 use super::ready::Ready;
+use super::work::job::{Job, Outcome, Source};
 use crate::fs::File;
 use crate::proto::ascii::{FromNetwork, ToNetwork};
 use crate::proto::throttle::Throttle;

@@ -2,7 +2,7 @@
 
 use std::any::Any;
 
-use super::job::{JobId, Outcome};
+use super::work::job::{JobId, Outcome};
 use crate::proto::reply::Reply;
 
 /// What other threads and the server send to a session.

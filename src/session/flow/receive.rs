@@ -7,7 +7,7 @@ use super::send::is_disconnect;
 use super::{CHUNK, Flow, Means, Side, Turn, interrupted};
 use crate::fs::File;
 use crate::session::interpreter::Verdict;
-use crate::session::job::Job;
+use crate::session::work::job::Job;
 use crate::stream::Stream;
 
 /// From so many bytes at once on, `splice(2)` is cheaper than reading and writing.

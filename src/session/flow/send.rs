@@ -6,8 +6,8 @@ use super::cold::WINDOW;
 use super::{CHUNK, Flow, Side, Turn, interrupted};
 use crate::fs::File;
 use crate::session::interpreter::Verdict;
-use crate::session::job::{Job, Source};
-use crate::session::warming::Warming;
+use crate::session::work::job::{Job, Source};
+use crate::session::work::warming::Warming;
 use crate::stream::Stream;
 
 impl Flow {

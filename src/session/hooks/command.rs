@@ -12,7 +12,7 @@ use crate::proto::perm::Perm;
 use crate::proto::reply::Reply;
 use crate::session::interpreter::error_reply;
 use crate::session::interpreter::table::{Marks, Row, Run};
-use crate::session::pooled::{Pooled, Work};
+use crate::session::work::pooled::{Pooled, Work};
 
 type Answer = Result<Reply, Reply>;
 /// A closure over `A`, the bytes or the path behind the command's name.

@@ -10,7 +10,7 @@ use super::session::Session;
 use crate::auth::Password;
 use crate::proto::command::CommandLine;
 use crate::proto::reply::Reply;
-use crate::session::transferred::Transferred;
+use crate::session::interpreter::transferred::Transferred;
 
 /// Callbacks of one client's session.
 ///

@@ -6,9 +6,9 @@ use std::io;
 
 use super::handler::Handler;
 use super::session::{Session, Then};
-use crate::session::caught::caught;
 use crate::session::note::Note;
 use crate::session::slot::CONTROL;
+use crate::session::work::caught::caught;
 
 impl Session<'_> {
     /// Does `work` on a worker thread, and then calls `then` here on the loop, with the handler (of

@@ -11,9 +11,9 @@ use crate::proto::digest::Algorithm;
 use crate::proto::path::VirtualPath;
 use crate::proto::perm::Perm;
 use crate::proto::reply::Reply;
-use crate::session::cancel::cancel;
-use crate::session::digesting::{Digested, Digesting, Range};
-use crate::session::job::{Files, Job, Outcome};
+use crate::session::work::cancel::cancel;
+use crate::session::work::digesting::{Digested, Digesting, Range};
+use crate::session::work::job::{Files, Job, Outcome};
 
 /// What the client is told of a digest: it, and the offset behind the last byte.
 type Answer = Box<dyn FnOnce(String, u64) -> Reply>;

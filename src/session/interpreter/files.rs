@@ -10,8 +10,8 @@ use crate::proto::mlsx;
 use crate::proto::path::VirtualPath;
 use crate::proto::perm::Perm;
 use crate::proto::reply::Reply;
-use crate::session::job::{Files, Outcome};
-use crate::session::upload::part_of;
+use crate::session::work::job::{Files, Outcome};
+use crate::session::work::upload::part_of;
 
 pub(crate) fn pwd(it: &mut Interpreter, _: &[u8]) {
     let reply = quoted(257, &it.shown(&it.directory), " is the current directory.");

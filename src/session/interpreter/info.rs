@@ -11,8 +11,8 @@ use crate::proto::mlsx::Facts;
 use crate::proto::perm::Perm;
 use crate::proto::reply::Reply;
 use crate::proto::verb::Verb;
-use crate::session::job::{Files, Job, Outcome, Source};
-use crate::session::listing::{Format, Style};
+use crate::session::work::job::{Files, Job, Outcome, Source};
+use crate::session::work::listing::{Format, Style};
 
 /// Bytes of a STAT listing that wait for the client at a time.
 const STAT_CHUNK: usize = 32 * 1024;

@@ -15,12 +15,12 @@ use crate::auth::{Account, AuthFailed, Credentials, Limits, Password};
 use crate::proto::escape::Escaped;
 use crate::proto::path::VirtualPath;
 use crate::proto::reply::Reply;
-use crate::session::cancel::cancel;
-use crate::session::census::usage::Usage;
-use crate::session::guard::BANNED;
-use crate::session::job::{Job, Outcome};
+use crate::session::limits::census::usage::Usage;
+use crate::session::limits::guard::BANNED;
+use crate::session::limits::quota::Metered;
 use crate::session::logging;
-use crate::session::quota::Metered;
+use crate::session::work::cancel::cancel;
+use crate::session::work::job::{Job, Outcome};
 
 /// The greeting (RFC 959, 5.4).
 pub(super) fn greet(it: &mut Interpreter, greeting: Option<Reply>) {

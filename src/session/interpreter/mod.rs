@@ -24,6 +24,7 @@ mod state;
 pub(crate) mod table;
 mod task;
 mod transfer;
+pub(crate) mod transferred;
 mod vocabulary;
 mod wait;
 

@@ -7,8 +7,8 @@ use crate::auth::Grant;
 use crate::proto::path::{PathError, VirtualPath};
 use crate::proto::perm::Perm;
 use crate::proto::reply::Reply;
-use crate::session::job::{Files, Outcome};
 use crate::session::logging;
+use crate::session::work::job::{Files, Outcome};
 
 impl Interpreter {
     /// The path that a client's bytes name from the current directory.

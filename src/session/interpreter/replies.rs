@@ -4,7 +4,7 @@ use std::io;
 
 use crate::fs::{describe, is_passing};
 use crate::proto::reply::Reply;
-use crate::session::opening::OpenError;
+use crate::session::work::opening::OpenError;
 
 /// The reply to an error of the file system: `code`, unless the error has a code of its own.
 pub(crate) fn error_reply(code: u16, error: &io::Error, suffix: &str) -> Reply {

@@ -15,9 +15,9 @@ use crate::fs::OpenMode;
 use crate::proto::path::VirtualPath;
 use crate::proto::perm::Perm;
 use crate::proto::reply::Reply;
-use crate::session::job::{Files, Job, Outcome, Source};
-use crate::session::listing::{Format, Style};
-use crate::session::upload::{Target, Upload};
+use crate::session::work::job::{Files, Job, Outcome, Source};
+use crate::session::work::listing::{Format, Style};
+use crate::session::work::upload::{Target, Upload};
 
 pub(crate) fn rest(it: &mut Interpreter, arg: &[u8]) {
     if it.ascii {

@@ -20,11 +20,11 @@ use crate::proto::escape::Escaped;
 use crate::proto::mlsx::Facts;
 use crate::proto::path::VirtualPath;
 use crate::proto::reply::Reply;
-use crate::session::cancel::Canceller;
-use crate::session::census::Seat;
 use crate::session::config::Config;
-use crate::session::job::{JobId, Outcome, Source};
-use crate::session::opening::OpenError;
+use crate::session::limits::census::Seat;
+use crate::session::work::cancel::Canceller;
+use crate::session::work::job::{JobId, Outcome, Source};
+use crate::session::work::opening::OpenError;
 use crate::tls::Tls;
 
 /// The data connection, as far as the protocol cares.

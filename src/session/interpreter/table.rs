@@ -10,7 +10,7 @@ use crate::proto::command::Arg;
 use crate::proto::path::VirtualPath;
 use crate::proto::perm::Perm;
 use crate::proto::verb::Verb;
-use crate::session::pooled::Pooled;
+use crate::session::work::pooled::Pooled;
 
 /// A command as the interpreter sees it.
 #[derive(Clone)]

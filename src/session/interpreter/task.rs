@@ -10,10 +10,10 @@ use super::vocabulary::End;
 use crate::fs::{File, FileSystem};
 use crate::proto::path::VirtualPath;
 use crate::proto::reply::Reply;
-use crate::session::job::{Files, Source};
 use crate::session::logging;
-use crate::session::opening::OpenError;
-use crate::session::upload::Hidden;
+use crate::session::work::job::{Files, Source};
+use crate::session::work::opening::OpenError;
+use crate::session::work::upload::Hidden;
 
 /// The transfer command, from its acceptance to its final reply.
 pub(super) enum Transfer {

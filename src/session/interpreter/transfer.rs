@@ -14,10 +14,10 @@ use super::vocabulary::{Effect, End, Event, Progress, Timer, Verdict};
 use crate::proto::escape::Escaped;
 use crate::proto::path::VirtualPath;
 use crate::proto::reply::{Reply, Text};
-use crate::session::job::{Job, Outcome};
+use crate::session::interpreter::transferred::Transferred;
 use crate::session::logging;
-use crate::session::transferred::Transferred;
-use crate::session::upload::{Fate, Hidden, Upload};
+use crate::session::work::job::{Job, Outcome};
+use crate::session::work::upload::{Fate, Hidden, Upload};
 
 impl Interpreter {
     /// With what REST and ALLO left for it.

@@ -11,8 +11,8 @@ use crate::fs::File;
 use crate::proto::command::CommandLine;
 use crate::proto::path::VirtualPath;
 use crate::proto::reply::Reply;
-use crate::session::job::{Job, JobId, Outcome, Source};
-use crate::session::transferred::Transferred;
+use crate::session::interpreter::transferred::Transferred;
+use crate::session::work::job::{Job, JobId, Outcome, Source};
 
 /// What happened.
 pub(crate) enum Input {

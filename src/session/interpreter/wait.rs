@@ -9,9 +9,9 @@ use super::state::{Abor, Interpreter, OnAbort, Wait};
 use super::vocabulary::Effect;
 use crate::proto::path::VirtualPath;
 use crate::proto::reply::Reply;
-use crate::session::cancel::cancel;
-use crate::session::job::{Files, Job, JobId, Outcome};
-use crate::session::pooled::{Pooled, Work};
+use crate::session::work::cancel::cancel;
+use crate::session::work::job::{Files, Job, JobId, Outcome};
+use crate::session::work::pooled::{Pooled, Work};
 
 impl Interpreter {
     /// Whether the command in progress waits for something that may be aborted: then ABOR may come

@@ -2,8 +2,8 @@
 //! command.
 
 use super::*;
-use crate::session::cancel::cancel;
-use crate::session::pooled::Work;
+use crate::session::work::cancel::cancel;
+use crate::session::work::pooled::Work;
 
 fn uploaded(answer: Option<Reply>) -> (Bench, Vec<String>) {
     let mut bench = Bench::logged_in();

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::proto::attempts::Policy;
-use crate::session::guard::Guard;
+use crate::session::limits::guard::Guard;
 
 /// Bans after so many failures, for an hour.
 fn guard(ban_after: u32) -> Guard {

@@ -20,10 +20,10 @@ use super::*;
 use crate::auth::{Account, AuthFailed, Authorizer, Credentials};
 use crate::fs::{File, FileSystem};
 use crate::proto::command;
-use crate::session::census::{Bounds, Census};
 use crate::session::config::Config;
-use crate::session::digesting::Digested;
-use crate::session::job::{Job, JobId, Outcome, Source};
+use crate::session::limits::census::{Bounds, Census};
+use crate::session::work::digesting::Digested;
+use crate::session::work::job::{Job, JobId, Outcome, Source};
 
 /// Takes `user` with `12345`; `homeless` has no home.
 struct OneUser {

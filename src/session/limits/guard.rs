@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use log::Level;
 
-use super::logging;
 use crate::auth::{Account, AuthFailed, Authorizer, Credentials};
 use crate::proto::attempts::{Attempts, Policy};
 use crate::proto::escape::Escaped;
+use crate::session::logging;
 use crate::sys::shared::Shared;
 
 /// What a banned client is told after `421`.
@@ -29,7 +29,7 @@ pub(crate) struct Guard {
 }
 
 /// What a check came to.
-pub(super) enum Checked {
+pub(crate) enum Checked {
     /// No password is looked at that comes from there.
     Banned,
     /// The authorizer's answer, and for how long it is to wait.
@@ -81,7 +81,7 @@ impl Guard {
     }
 
     /// Asks the authorizer, unless the address is banned.
-    pub(super) fn authenticate(
+    pub(crate) fn authenticate(
         &self,
         authorizer: &dyn Authorizer,
         credentials: &Credentials,

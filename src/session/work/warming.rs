@@ -64,7 +64,7 @@ impl Warming {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::cancel::cancel;
+    use crate::session::work::cancel::cancel;
 
     /// A megabyte with a bad sector.
     struct Disk {

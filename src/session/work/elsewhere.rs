@@ -85,7 +85,7 @@ impl Directory for Elsewhere<dyn Directory> {
 }
 
 /// Sees to it that what was opened on a worker thread closes on one.
-pub(super) fn closes_elsewhere(outcome: Outcome, hands: Hands) -> Outcome {
+pub(crate) fn closes_elsewhere(outcome: Outcome, hands: Hands) -> Outcome {
     match outcome {
         Outcome::File(Ok(file)) => Outcome::File(Ok(Box::new(Elsewhere::new(file, hands)))),
         Outcome::Upload(Ok(Upload { file, mut hidden })) => {

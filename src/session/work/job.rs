@@ -10,21 +10,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::cancel::Cancel;
-use super::census::usage::Amount;
-use super::config::Config;
 use super::digesting::{Digested, Digesting};
-use super::guard::Checked;
 use super::listing::{Format, Listing};
 use super::measuring::measure;
 use super::opening::{OpenError, at_offset};
 use super::pooled::{Pooled, Work};
-use super::random;
 use super::upload::{Fate, Hidden, Target, Upload};
 use super::warming::Warming;
 use crate::auth::{Account, AuthFailed, Credentials};
 use crate::fs::{File, FileSystem, Metadata, OpenMode, together};
 use crate::proto::path::VirtualPath;
 use crate::proto::reply::Reply;
+use crate::session::config::Config;
+use crate::session::limits::census::usage::Amount;
+use crate::session::limits::guard::Checked;
+use crate::session::random;
 
 /// Tells a job's outcome from that of an earlier one that nobody waits for any more.
 pub(crate) type JobId = u32;

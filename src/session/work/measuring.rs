@@ -1,8 +1,8 @@
 //! Counts what a user has stored, on a worker thread, for his quota.
 
 use super::cancel::Cancel;
-use super::census::usage::Amount;
 use crate::fs::FileSystem;
+use crate::session::limits::census::usage::Amount;
 
 /// Names of a directory that are read at once.
 const NAMES: usize = 4096;

@@ -114,7 +114,7 @@ mod tests {
 
     use super::*;
     use crate::auth::Limits;
-    use crate::session::census::Bounds;
+    use crate::session::limits::census::Bounds;
 
     const IP: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 

@@ -13,13 +13,13 @@ use std::time::Duration;
 use super::caught::caught;
 use crate::sys::priority::{give_way, gives_way};
 
-pub(super) type Task = Box<dyn FnOnce() + Send>;
+pub(crate) type Task = Box<dyn FnOnce() + Send>;
 
 /// A task that runs on no thread, given back: what it holds may tell others of its end when it is
 /// dropped, or be any code of a library user's.
 pub(crate) struct Refused {
     pub(crate) error: io::Error,
-    pub(super) task: Task,
+    pub(crate) task: Task,
 }
 
 /// Threads of a server's pool at most, where nothing else is asked for. They wait for disks more
@@ -35,7 +35,7 @@ pub(crate) struct Pool(Arc<Shared>);
 
 /// The way to the threads of a pool.
 #[derive(Clone)]
-pub(super) struct Hands(Arc<Shared>);
+pub(crate) struct Hands(Arc<Shared>);
 
 struct Shared {
     max_threads: usize,
@@ -85,7 +85,7 @@ impl Pool {
     }
 
     /// The way to its threads, for those who may outlive it.
-    pub(super) fn hands(&self) -> Hands {
+    pub(crate) fn hands(&self) -> Hands {
         Hands(Arc::clone(&self.0))
     }
 
@@ -112,7 +112,7 @@ impl Hands {
     ///
     /// When there is no thread and none can be started, or the pool has
     /// [finished](Pool::finish).
-    pub(super) fn run(&self, task: impl FnOnce() + Send + 'static) -> Result<(), Refused> {
+    pub(crate) fn run(&self, task: impl FnOnce() + Send + 'static) -> Result<(), Refused> {
         let task: Task = Box::new(task);
         let mut state = self.0.lock();
         if state.closed {

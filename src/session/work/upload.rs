@@ -9,13 +9,13 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use super::config::Uploads;
-use super::logging::TARGET;
 use super::opening::{OpenError, at_offset, within};
 use super::pool::Hands;
-use super::random;
 use crate::fs::{File, FileSystem, OpenMode, describe, together};
 use crate::proto::path::VirtualPath;
+use crate::session::config::Uploads;
+use crate::session::logging::TARGET;
+use crate::session::random;
 
 /// How many names are tried before it is given up.
 const TRIES: u64 = 50;

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Calls `f`, or gives the text of its panic. What the panic carries is gone by then, even if it
 /// panics itself when it is dropped.
-pub(super) fn caught<T>(f: impl FnOnce() -> T) -> Result<T, String> {
+pub(crate) fn caught<T>(f: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(f)).map_err(|payload| {
         let text = text(&*payload);
         if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
