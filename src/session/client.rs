@@ -13,8 +13,12 @@ use std::time::Instant;
 use ftpdlib_reactor::{Channel, Context, Dispatcher, Message, Ready, TcpStream, TimerId};
 use log::Level;
 
-use super::control::Line;
-use super::core::{Core, Life};
+use super::channels::control::Line;
+use super::channels::core::{Core, Life};
+use super::channels::secure::Securing;
+use super::channels::slot::{
+    CONTROL, DATA, TAG_DATA, TAG_HANDLER, TAG_HANDSHAKE, TAG_IDLE, TAG_REFUSAL,
+};
 use super::hooks::handler::{Handler, Verdict};
 use super::hooks::session::{Question, Session};
 use super::interpreter::{Call, Event, Input, Step, Timer};
@@ -22,9 +26,7 @@ use super::limits::census::Seat;
 use super::logging;
 use super::note::{Note, QuestionId};
 use super::questions::{Asked, Questions};
-use super::secure::Securing;
 use super::service::Service;
-use super::slot::{CONTROL, DATA, TAG_DATA, TAG_HANDLER, TAG_HANDSHAKE, TAG_IDLE, TAG_REFUSAL};
 
 /// Command lines that one client may have run before others have their turn.
 const LINES_PER_TURN: usize = 64;
@@ -396,8 +398,8 @@ impl Dispatcher for Client {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::control::Control;
-    use crate::session::dtp::Dtp;
+    use crate::session::channels::control::Control;
+    use crate::session::channels::dtp::Dtp;
     use crate::session::interpreter::Interpreter;
 
     /// An idle session is this, its slot and timer in the event loop, its user's name and directory.

@@ -9,6 +9,7 @@
 //! it has to come from the disk first, [`receive`] a step of an upload.
 
 mod cold;
+pub(crate) mod ready;
 mod receive;
 mod send;
 
@@ -18,9 +19,9 @@ use std::time::{Duration, Instant};
 use ftpdlib_reactor::Sleeping;
 
 use self::cold::AtHand;
+use self::ready::Ready;
 use super::interpreter::{End, Progress, Verdict};
 use super::limits::census::Allowance;
-use super::ready::Ready;
 use super::work::job::{Job, Outcome, Source};
 use crate::fs::File;
 use crate::proto::ascii::{FromNetwork, ToNetwork};
@@ -62,7 +63,7 @@ pub(super) enum Turn {
     Ended(Verdict),
 }
 
-pub(super) struct Flow {
+pub(crate) struct Flow {
     side: Side,
     /// The file system is slow: its files are read and written by worker threads.
     slow: bool,

@@ -1,22 +1,23 @@
-//! Floor 2: one client's session.
+//! Floor 2: one client's session. It knows no other client.
+//!
+//! From the top down, each of them naming only what stands below it:
 //!
 //! ```text
-//!   control socket ─ control ─┐                       ┌─ job ─ pool ─ file system
-//!                             ├─ client ─ interpreter ┤
-//!   data socket ─ dtp ─ flow ─┘                       └─ question ─ handler (a library user's)
+//! client        the dispatcher on the event loop: lines in, effects out
+//! questions     what waits for a callback's word
+//! hooks         what a library user hooks in: handlers, commands, the session that they get
+//! channels      control channel, data channel, timers: effects are carried out
+//! flow          the data plane: the bytes of one transfer
+//! interpreter   the protocol, sans-IO: inputs, effects, the table of commands
+//! work          jobs: what may block, here or on a worker thread
+//! config        the settings
+//! limits        counts that hold over all workers
 //! ```
-//!
-//! [`client`] is the dispatcher on the event loop; [`interpreter`] decides, without IO; the others
-//! carry out. A session knows no other client.
 
-mod channel;
+mod channels;
 pub(crate) mod client;
 mod common;
 pub(crate) mod config;
-mod control;
-mod core;
-mod dtp;
-mod effects;
 mod flow;
 pub(crate) mod hooks;
 pub(crate) mod interpreter;
@@ -25,10 +26,7 @@ pub(crate) mod logging;
 mod note;
 mod questions;
 mod random;
-mod ready;
-mod secure;
 mod service;
-mod slot;
 pub(crate) mod work;
 
 pub(crate) use self::client::Client;

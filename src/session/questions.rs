@@ -3,7 +3,7 @@
 use ftpdlib_reactor::Context;
 use log::Level;
 
-use super::core::{Core, Life};
+use super::channels::core::{Core, Life};
 use super::hooks::session::Question;
 use super::interpreter::Input;
 use super::note::{Decision, QuestionId};

@@ -6,8 +6,8 @@ use std::io;
 
 use super::handler::Handler;
 use super::session::{Session, Then};
+use crate::session::channels::slot::CONTROL;
 use crate::session::note::Note;
-use crate::session::slot::CONTROL;
 use crate::session::work::caught::caught;
 
 impl Session<'_> {

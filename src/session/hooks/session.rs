@@ -18,11 +18,11 @@ use crate::auth::{Account, ClientCertificate};
 use crate::fs::FileSystem;
 use crate::proto::path::VirtualPath;
 use crate::proto::reply::Reply;
-use crate::session::core::Core;
+use crate::session::channels::core::Core;
+use crate::session::channels::slot::TAG_HANDLER;
 use crate::session::interpreter::not_logged_in;
 use crate::session::logging;
 use crate::session::note::{Decision, QuestionId};
-use crate::session::slot::TAG_HANDLER;
 
 /// One client's session, as a callback may use it.
 pub struct Session<'a> {

@@ -6,8 +6,8 @@ use std::mem;
 use ftpdlib_reactor::{Context, Handle, Key, Sleeping as AsleepOnLoop};
 
 use crate::proto::reply::Reply;
+use crate::session::channels::slot::CONTROL;
 use crate::session::note::{Decision, Note, QuestionId};
-use crate::session::slot::CONTROL;
 
 /// A client that is off the loop, from [`Session::del_channel`](crate::Session::del_channel). When this guard goes, on whatever
 /// thread, the client is back: by one of the methods here, by dropping it, or because the thread

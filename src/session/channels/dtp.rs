@@ -8,9 +8,9 @@ use std::ops::RangeInclusive;
 use ftpdlib_reactor::{Accepted, ListenOptions, Listener, TcpStream};
 use log::Level;
 
-use super::flow::Flow;
-use super::limits::census::Counted;
-use super::random;
+use crate::session::flow::Flow;
+use crate::session::limits::census::Counted;
+use crate::session::random;
 use crate::stream::Stream;
 use crate::sys::ports;
 
@@ -21,7 +21,7 @@ const BACKLOG: i32 = 128;
 const RANDOM_TRIES: usize = 16;
 
 #[derive(Default)]
-pub(super) enum Dtp {
+pub(crate) enum Dtp {
     #[default]
     Idle,
     /// After PASV or EPSV.
@@ -42,7 +42,7 @@ pub(super) enum Dtp {
 }
 
 /// What a passive socket had.
-pub(super) enum Arrival {
+pub(crate) enum Arrival {
     /// The client's connection.
     Client(TcpStream),
     /// A connection from elsewhere; it is closed already.
@@ -53,7 +53,7 @@ pub(super) enum Arrival {
 }
 
 /// Opens the passive socket on the address of `local`, within `range` if there is one.
-pub(super) fn listen(
+pub(crate) fn listen(
     mut local: SocketAddr,
     range: Option<&RangeInclusive<u16>>,
     log: impl Fn(Level, &str),
@@ -116,7 +116,7 @@ fn gcd(a: u32, b: u32) -> u32 {
 }
 
 /// Takes one connection from the passive socket.
-pub(super) fn accept(
+pub(crate) fn accept(
     listener: &mut Listener,
     admits: impl Fn(IpAddr) -> bool,
 ) -> io::Result<Arrival> {

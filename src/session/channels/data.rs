@@ -11,17 +11,17 @@ use log::Level;
 
 use super::core::Core;
 use super::dtp::{self, Arrival, Dtp};
-use super::flow::{Flow, Manner, Means, Turn};
-use super::interpreter::{End, Input, Progress, Verdict};
-use super::limits::census::{Allowance, Counted, Direction};
-use super::note::Note;
-use super::ready::Ready;
 use super::slot::{DATA, TAG_ACCEPT, TAG_PAUSE, TAG_STALL};
-use super::work::cancel::cancel;
-use super::work::job::{Outcome, Source};
 use crate::auth::Account;
 use crate::fs::File;
 use crate::proto::addr::on_link_of;
+use crate::session::flow::ready::Ready;
+use crate::session::flow::{Flow, Manner, Means, Turn};
+use crate::session::interpreter::{End, Input, Progress, Verdict};
+use crate::session::limits::census::{Allowance, Counted, Direction};
+use crate::session::note::Note;
+use crate::session::work::cancel::cancel;
+use crate::session::work::job::{Outcome, Source};
 use crate::stream::Stream;
 
 /// How long to wait before the next try to take a data connection when descriptors are short.
@@ -82,7 +82,7 @@ impl Core {
 
     /// Before a command: takes whom the passive socket has, if nobody has looked yet, so that it finds
     /// the data connection that its client made before. True if the interpreter is to hear of somebody.
-    pub(super) fn meets(&mut self, cx: &mut Context<'_>) -> bool {
+    pub(crate) fn meets(&mut self, cx: &mut Context<'_>) -> bool {
         let unseen = matches!(self.dtp, Dtp::Listening { watched: false, .. });
         if unseen {
             self.accept(cx, false);
@@ -106,7 +106,7 @@ impl Core {
     }
 
     /// The event loop says that the data channel may go on.
-    pub(super) fn data_ready(&mut self, cx: &mut Context<'_>) {
+    pub(crate) fn data_ready(&mut self, cx: &mut Context<'_>) {
         match &mut self.dtp {
             Dtp::Idle => {}
             Dtp::Listening { .. } => self.accept(cx, false),
@@ -319,7 +319,7 @@ impl Core {
         }
     }
 
-    pub(super) fn flow_job_done(&mut self, cx: &mut Context<'_>, number: u32, outcome: Outcome) {
+    pub(crate) fn flow_job_done(&mut self, cx: &mut Context<'_>, number: u32, outcome: Outcome) {
         if number != self.flow_number {
             return;
         }
@@ -336,7 +336,7 @@ impl Core {
     }
 
     /// A file that had nothing to read has something.
-    pub(super) fn flow_fed(&mut self, cx: &mut Context<'_>, number: u32) {
+    pub(crate) fn flow_fed(&mut self, cx: &mut Context<'_>, number: u32) {
         if number != self.flow_number {
             return;
         }
@@ -349,7 +349,7 @@ impl Core {
         }
     }
 
-    pub(super) fn data_timer(&mut self, cx: &mut Context<'_>, tag: usize) {
+    pub(crate) fn data_timer(&mut self, cx: &mut Context<'_>, tag: usize) {
         match (tag, &mut self.dtp) {
             (TAG_ACCEPT, Dtp::Listening { .. }) => self.accept(cx, true),
             // The channel wakes, and with it the flow goes on.
@@ -383,7 +383,7 @@ impl Core {
     }
 
     /// The session is closed with whatever was under way.
-    pub(super) fn abandon(&mut self, now: Instant) {
+    pub(crate) fn abandon(&mut self, now: Instant) {
         let progress = self.progress(now);
         self.dtp = Dtp::Idle;
         let verdict = Verdict::Disconnected;
@@ -402,7 +402,7 @@ impl Core {
         }
     }
 
-    pub(super) fn progress(&self, now: Instant) -> Progress {
+    pub(crate) fn progress(&self, now: Instant) -> Progress {
         match &self.dtp {
             Dtp::Open {
                 flow: Some(flow), ..

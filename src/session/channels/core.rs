@@ -10,21 +10,21 @@ use std::time::Duration;
 use ftpdlib_reactor::{Context, TcpStream, TimerId};
 use log::Level;
 
-use super::common::Common;
 use super::control::Control;
 use super::dtp::Dtp;
-use super::interpreter::{Input, Interpreter};
-use super::limits::census::Seat;
-use super::logging;
-use super::note::Note;
 use super::slot::{OWN_TIMERS, TAG_IDLE};
-use super::work::cancel::Canceller;
-use super::work::caught::caught;
-use super::work::elsewhere::closes_elsewhere;
-use super::work::job::{Job, Outcome};
-use super::work::pool::{Pool, Refused};
 use crate::proto::escape::Escaped;
 use crate::proto::reply::Reply;
+use crate::session::common::Common;
+use crate::session::interpreter::{Input, Interpreter};
+use crate::session::limits::census::Seat;
+use crate::session::logging;
+use crate::session::note::Note;
+use crate::session::work::cancel::Canceller;
+use crate::session::work::caught::caught;
+use crate::session::work::elsewhere::closes_elsewhere;
+use crate::session::work::job::{Job, Outcome};
+use crate::session::work::pool::{Pool, Refused};
 use crate::stream::Stream;
 use crate::tls::TlsSession;
 
@@ -33,28 +33,28 @@ const FAREWELL: Duration = Duration::from_secs(10);
 
 /// All of a session but its handler, which callbacks may use.
 pub(crate) struct Core {
-    pub(super) common: Arc<Common>,
-    pub(super) interpreter: Interpreter,
-    pub(super) control: Control,
-    pub(super) dtp: Dtp,
+    pub(crate) common: Arc<Common>,
+    pub(crate) interpreter: Interpreter,
+    pub(crate) control: Control,
+    pub(crate) dtp: Dtp,
     /// What the interpreter is to be told next.
-    pub(super) inputs: VecDeque<Input>,
-    pub(super) timers: [Option<TimerId>; OWN_TIMERS],
+    pub(crate) inputs: VecDeque<Input>,
+    pub(crate) timers: [Option<TimerId>; OWN_TIMERS],
     /// Tells a flow's job from one of an earlier flow.
-    pub(super) flow_number: u32,
+    pub(crate) flow_number: u32,
     /// Cancels the flow's job when the flow ends.
-    pub(super) flow_job: Option<Canceller>,
-    pub(super) life: Life,
+    pub(crate) flow_job: Option<Canceller>,
+    pub(crate) life: Life,
     /// The interpreter wants to know when the client has taken everything.
-    pub(super) awaits_drain: bool,
+    pub(crate) awaits_drain: bool,
     /// TLS begins on the control connection when its replies are sent.
-    pub(super) starts_tls: bool,
+    pub(crate) starts_tls: bool,
     /// What the session's connections use since TLS began.
-    pub(super) tls: Option<Box<TlsSession>>,
+    pub(crate) tls: Option<Box<TlsSession>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Life {
+pub(crate) enum Life {
     Open,
     /// The last replies are on their way out.
     Leaving,
@@ -62,7 +62,7 @@ pub(super) enum Life {
 }
 
 impl Core {
-    pub(super) fn new(
+    pub(crate) fn new(
         common: Arc<Common>,
         socket: TcpStream,
         peer: SocketAddr,
@@ -91,11 +91,11 @@ impl Core {
     }
 
     /// Tells the interpreter what happened.
-    pub(super) fn hear(&mut self, input: Input) {
+    pub(crate) fn hear(&mut self, input: Input) {
         self.interpreter.handle(&self.common.table, input);
     }
 
-    pub(super) fn log(&self, level: Level, message: &str) {
+    pub(crate) fn log(&self, level: Level, message: &str) {
         logging::line(
             level,
             self.interpreter.peer(),
@@ -105,7 +105,7 @@ impl Core {
     }
 
     /// Holds no memory that is not in use, as the session waits for its client.
-    pub(super) fn shrink(&mut self, cx: &mut Context<'_>) {
+    pub(crate) fn shrink(&mut self, cx: &mut Context<'_>) {
         if self.inputs.capacity() > 0 {
             self.inputs = VecDeque::new();
         }
@@ -140,7 +140,7 @@ impl Core {
         }
     }
 
-    pub(super) fn take_leave(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+    pub(crate) fn take_leave(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         // Nothing can be said in the middle of a handshake.
         if !self.control.is_handshaking() {
             if !self.control.flush(cx)? || !self.control.send_end(cx)? {
@@ -155,7 +155,7 @@ impl Core {
     }
 
     /// (Re)starts one of the session's own timers; zero stops it.
-    pub(super) fn arm(&mut self, cx: &mut Context<'_>, tag: usize, delay: Duration) {
+    pub(crate) fn arm(&mut self, cx: &mut Context<'_>, tag: usize, delay: Duration) {
         match (self.timers[tag], delay.is_zero()) {
             (None, true) => {}
             (None, false) => self.timers[tag] = Some(cx.call_later(delay, tag)),
@@ -169,7 +169,7 @@ impl Core {
 
     /// Runs a job on a worker thread, which sends its outcome. The session's channels go on
     /// meanwhile: whoever waits for the outcome knows that.
-    pub(super) fn run_on_pool(
+    pub(crate) fn run_on_pool(
         &mut self,
         cx: &mut Context<'_>,
         job: Job,
@@ -198,7 +198,7 @@ impl Core {
     }
 
     /// Starts a task on a worker thread.
-    pub(super) fn on_pool(
+    pub(crate) fn on_pool(
         &self,
         cx: &Context<'_>,
         task: impl FnOnce() + Send + 'static,

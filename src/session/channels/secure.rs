@@ -7,13 +7,13 @@ use log::Level;
 
 use super::core::Core;
 use super::dtp::Dtp;
-use super::interpreter::{Input, Unprotected};
 use super::slot::DATA;
 use crate::proto::escape::Escaped;
+use crate::session::interpreter::{Input, Unprotected};
 use crate::stream::Wants;
 
 /// How far the control connection is on its way to TLS.
-pub(super) enum Securing {
+pub(crate) enum Securing {
     /// Nothing of the kind is under way.
     No,
     Waits,
@@ -23,7 +23,7 @@ pub(super) enum Securing {
 impl Core {
     /// Sends the replies in clear, then carries the handshake on, with nothing read or written in
     /// between.
-    pub(super) fn secure_control(&mut self, cx: &mut Context<'_>) -> io::Result<Securing> {
+    pub(crate) fn secure_control(&mut self, cx: &mut Context<'_>) -> io::Result<Securing> {
         if self.starts_tls {
             if !self.control.flush(cx)? {
                 return Ok(Securing::Waits);

@@ -6,11 +6,11 @@ use std::task::{Wake, Waker};
 
 use ftpdlib_reactor::{Handle, Key};
 
-use super::note::Note;
+use crate::session::note::Note;
 
 /// The session's end of a file's waker.
 #[derive(Clone)]
-pub(super) struct Ready(Arc<Way>);
+pub(crate) struct Ready(Arc<Way>);
 
 /// From any thread to the flow.
 struct Way {
@@ -23,7 +23,7 @@ struct Way {
 }
 
 impl Ready {
-    pub(super) fn new(handle: Handle, key: Key, number: u32) -> Ready {
+    pub(crate) fn new(handle: Handle, key: Key, number: u32) -> Ready {
         Ready(Arc::new(Way {
             handle,
             key,
@@ -32,12 +32,12 @@ impl Ready {
         }))
     }
 
-    pub(super) fn waker(&self) -> Waker {
+    pub(crate) fn waker(&self) -> Waker {
         Waker::from(Arc::clone(&self.0))
     }
 
     /// The message has come; what is woken from now on is said again.
-    pub(super) fn heard(&self) {
+    pub(crate) fn heard(&self) {
         self.0.sent.store(false, Ordering::Release);
     }
 }

@@ -6,15 +6,15 @@ use log::Level;
 
 use super::core::{Core, Life};
 use super::dtp::Dtp;
-use super::interpreter::{Effect, Input, Timer};
-use super::logging;
-use super::note::Note;
 use super::slot::{TAG_DATA, TAG_HANDSHAKE, TAG_IDLE, TAG_REFUSAL};
-use super::work::job::{Job, JobId, Outcome};
+use crate::session::interpreter::{Effect, Input, Timer};
+use crate::session::logging;
+use crate::session::note::Note;
+use crate::session::work::job::{Job, JobId, Outcome};
 
 impl Core {
     /// Does it.
-    pub(super) fn apply(&mut self, cx: &mut Context<'_>, effect: Effect) {
+    pub(crate) fn apply(&mut self, cx: &mut Context<'_>, effect: Effect) {
         match effect {
             Effect::Reply(reply, level) => self.respond(&reply, level),
             Effect::Raw(bytes) => {

@@ -30,9 +30,9 @@ const CLIENT_HELLO: [u8; 2] = [22, 3];
 const READS_PER_TURN: u32 = 4;
 
 /// What the client sent.
-pub(super) type Line = line::Line<CommandLine>;
+pub(crate) type Line = line::Line<CommandLine>;
 
-pub(super) struct Control {
+pub(crate) struct Control {
     stream: Stream,
     lines: LineSplitter,
     /// A line that was looked at before its time, as few are.
@@ -51,7 +51,7 @@ pub(super) struct Control {
 }
 
 impl Control {
-    pub(super) fn new(stream: Stream) -> Control {
+    pub(crate) fn new(stream: Stream) -> Control {
         Control {
             stream,
             lines: LineSplitter::new(),
@@ -66,7 +66,7 @@ impl Control {
         }
     }
 
-    pub(super) fn register(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+    pub(crate) fn register(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         self.stream.wait_for(cx, CONTROL, self.wants())
     }
 
@@ -78,7 +78,7 @@ impl Control {
     }
 
     /// The event loop says that there may be something to read.
-    pub(super) fn set_readable(&mut self, ready: Ready) {
+    pub(crate) fn set_readable(&mut self, ready: Ready) {
         self.readable = true;
         // An end that was announced once is not announced again, and reads stop at urgent data.
         self.unsure =
@@ -86,18 +86,18 @@ impl Control {
     }
 
     /// A turn of the loop begins for this client.
-    pub(super) fn begin_turn(&mut self) {
+    pub(crate) fn begin_turn(&mut self) {
         self.reads = READS_PER_TURN;
     }
 
     /// Whether reading stopped for the sake of others.
-    pub(super) fn is_out_of_turn(&self) -> bool {
+    pub(crate) fn is_out_of_turn(&self) -> bool {
         self.readable && self.reads == 0
     }
 
     /// The next line, reading on as long as there is something and the turn lasts; `None` when
     /// there is nothing now.
-    pub(super) fn next_line(&mut self, scratch: &mut [u8]) -> io::Result<Option<Line>> {
+    pub(crate) fn next_line(&mut self, scratch: &mut [u8]) -> io::Result<Option<Line>> {
         if let Some(line) = self.ahead.take() {
             return Ok(Some(*line));
         }
@@ -128,7 +128,7 @@ impl Control {
     }
 
     /// The next line, which stays the next.
-    pub(super) fn peek_line(&mut self, scratch: &mut [u8]) -> io::Result<Option<&Line>> {
+    pub(crate) fn peek_line(&mut self, scratch: &mut [u8]) -> io::Result<Option<&Line>> {
         self.ahead = self.next_line(scratch)?.map(Box::new);
         Ok(self.ahead.as_deref())
     }
@@ -153,33 +153,33 @@ impl Control {
     }
 
     /// Whether the client has closed its side, and every line that it sent was taken.
-    pub(super) fn is_at_end(&self) -> bool {
+    pub(crate) fn is_at_end(&self) -> bool {
         self.at_end
     }
 
-    pub(super) fn push(&mut self, reply: &Reply) {
+    pub(crate) fn push(&mut self, reply: &Reply) {
         if self.out.capacity() == 0 {
             self.out.reserve(REPLIES);
         }
         reply.encode(&mut self.out);
     }
 
-    pub(super) fn push_raw(&mut self, bytes: &[u8]) {
+    pub(crate) fn push_raw(&mut self, bytes: &[u8]) {
         self.out.extend_from_slice(bytes);
     }
 
     /// Whether there are replies that have not left.
-    pub(super) fn has_unsent(&self) -> bool {
+    pub(crate) fn has_unsent(&self) -> bool {
         self.sent < self.out.len()
     }
 
     /// Whether the client takes too long to take its replies.
-    pub(super) fn is_clogged(&self) -> bool {
+    pub(crate) fn is_clogged(&self) -> bool {
         self.out.len() - self.sent > MAX_UNSENT
     }
 
     /// Sends what there is to send; true when nothing is left.
-    pub(super) fn flush(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
+    pub(crate) fn flush(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
         match self.try_flush() {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait_to_write(cx),
@@ -208,7 +208,7 @@ impl Control {
     }
 
     /// Sends what the socket takes at once, of a session that is closed.
-    pub(super) fn flush_last(&mut self) {
+    pub(crate) fn flush_last(&mut self) {
         if self.sent < self.out.len() && !self.is_handshaking() {
             // Whoever does not take it, or is gone, does not get it.
             let _ = self.stream.write(&self.out[self.sent..]);
@@ -217,7 +217,7 @@ impl Control {
 
     /// Says that no more comes, as far as TLS has words for it, when everything is sent; true when
     /// that is done.
-    pub(super) fn send_end(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
+    pub(crate) fn send_end(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
         match self.stream.send_end() {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait_to_write(cx),
             result => result.map(|()| true),
@@ -227,7 +227,7 @@ impl Control {
     /// Takes leave behind [`send_end`](Control::send_end). What the client sent and nobody will read
     /// is taken out of the socket, for a close with unread bytes would reset the connection and lose
     /// the last reply.
-    pub(super) fn finish(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+    pub(crate) fn finish(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         self.stream.finish()?;
         self.stream.discard(cx.scratch());
         Ok(())
@@ -236,7 +236,7 @@ impl Control {
     /// From here on the connection is TLS. What the client had sent in clear behind its AUTH is
     /// dropped, for whoever is on the way could have added it; unless it is the beginning of the
     /// handshake, which a client may send without waiting for the reply.
-    pub(super) fn secure(&mut self, mut tunnel: Tunnel) {
+    pub(crate) fn secure(&mut self, mut tunnel: Tunnel) {
         let rest = mem::take(&mut self.lines).into_rest();
         if rest.starts_with(&CLIENT_HELLO) || rest == CLIENT_HELLO[..1] {
             tunnel.begin_with(rest);
@@ -246,19 +246,19 @@ impl Control {
         self.unsure = true;
     }
 
-    pub(super) fn is_handshaking(&self) -> bool {
+    pub(crate) fn is_handshaking(&self) -> bool {
         self.stream.is_handshaking()
     }
 
     /// Carries the TLS handshake on; true when it is done.
-    pub(super) fn handshake(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
+    pub(crate) fn handshake(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
         let done = self.stream.handshake(cx.scratch())?;
         self.register(cx)?;
         Ok(done)
     }
 
     /// The connection itself, for questions about it.
-    pub(super) fn stream(&self) -> &Stream {
+    pub(crate) fn stream(&self) -> &Stream {
         &self.stream
     }
 }
