@@ -123,6 +123,32 @@ impl Context<'_> {
         }
     }
 
+    /// To be asked before heavy work (some 100 us or more: bytes of a transfer, a handshake): true if it
+    /// has to wait. Then the channel is in the queue, and `ready` is called for it when those before it
+    /// have had their turn; there is nothing else to do. See [heavy work](crate#the-contract).
+    ///
+    /// Always false for a channel that has waited, until its callback returns.
+    pub fn must_queue(&mut self, channel: Channel) -> bool {
+        let pressed = self.engine.queue.is_pressed();
+        if pressed {
+            self.queue(channel);
+        }
+        pressed
+    }
+
+    /// Calls `ready` for this channel when all that wait in the queue of heavy work have had their turn:
+    /// its budget is spent, and there is more to do.
+    pub fn queue(&mut self, channel: Channel) {
+        let key = self.key;
+        let Some(slot) = self.engine.slots.get_mut(key) else {
+            return;
+        };
+        if slot.queued & channel.bit() == 0 {
+            slot.queued |= channel.bit();
+            self.engine.queue.push(key, channel);
+        }
+    }
+
     /// Closes the current dispatcher when this callback has returned.
     pub fn close(&mut self) {
         self.close_dispatcher(self.key);
@@ -217,13 +243,6 @@ impl Context<'_> {
         Handle {
             shared: self.engine.shared.clone(),
         }
-    }
-
-    /// How many callbacks the last turn ran, that is, about how many have something to do now. Who
-    /// is alone may do more before it says [`again`](Context::again).
-    #[must_use]
-    pub fn load(&self) -> usize {
-        self.engine.load
     }
 
     /// A buffer of 1,088 KiB (256 KiB on a [small](crate::Reactor::small) loop) that all dispatchers of

@@ -3,6 +3,7 @@
 
 use crate::guard::{LOG, guard};
 use crate::post::{Op, Shared, drop_op};
+use crate::queue::Queue;
 use crate::ready::untoken;
 use crate::signals::Signals;
 use crate::slots::Slots;
@@ -31,11 +32,11 @@ pub(crate) struct Engine {
     pub(crate) after: VecDeque<After>,
     /// Channels to call in the next turn's `again` phase.
     pub(crate) again: Vec<(Key, Channel)>,
+    pub(crate) queue: Queue,
     pub(crate) now: Instant,
     pub(crate) stopping: bool,
-    /// Callbacks in this turn so far, and in the last one.
+    /// Callbacks in this turn so far.
     calls: usize,
-    pub(crate) load: usize,
     /// Callbacks in this turn when `now` was read.
     calls_at_now: usize,
     /// The reactor is being dropped: nobody new comes in.
@@ -50,6 +51,7 @@ pub(crate) struct Engine {
 
 impl Engine {
     pub(crate) fn new(registry: Registry, shared: Arc<Shared>, scratch_size: usize) -> Engine {
+        let now = Instant::now();
         Engine {
             registry,
             slots: Slots::new(),
@@ -59,10 +61,10 @@ impl Engine {
             signals: Signals::new(),
             after: VecDeque::new(),
             again: Vec::new(),
-            now: Instant::now(),
+            queue: Queue::new(now),
+            now,
             stopping: false,
             calls: 0,
-            load: 0,
             calls_at_now: 0,
             closing_down: false,
             scratch: Box::default(),
@@ -123,7 +125,7 @@ impl Engine {
     /// milliseconds, the grain of most pollers, so that the loop does not turn in vain just before a
     /// deadline.
     pub(crate) fn wait(&mut self, at_most: Option<Duration>) -> Option<Duration> {
-        if !self.again.is_empty() || self.shared.has_work() {
+        if !self.again.is_empty() || !self.queue.is_empty() || self.shared.has_work() {
             return Some(Duration::ZERO);
         }
         let next = self.timers.next_look();
@@ -143,13 +145,14 @@ impl Engine {
     /// Turns the channels over that asked for `again` in the last turn. To be called before the
     /// events of this turn, which may ask for it anew.
     pub(crate) fn begin_turn(&mut self) {
-        self.load = std::mem::take(&mut self.calls);
-        self.refresh();
+        self.calls = 0;
+        let now = self.refresh();
+        self.queue.begin_turn(now);
         std::mem::swap(&mut self.again, &mut self.again_now);
     }
 
     /// An event of the poller. One for a sleeping channel is kept for its waking; one for a
-    /// channel that waits for its `again` comes with that, so that it gets one budget, not two.
+    /// channel that is to be called anyway comes with that, so that it gets one budget, not two.
     pub(crate) fn event(&mut self, token: Token, ready: Ready) {
         let (index, channel, is) = untoken(token);
         let Some((key, slot)) = self.slots.at(index) else {
@@ -158,7 +161,7 @@ impl Engine {
         if !is(key.generation) {
             return;
         }
-        if slot.is_asleep(channel) || slot.again & channel.bit() != 0 {
+        if slot.is_asleep(channel) || (slot.again | slot.queued) & channel.bit() != 0 {
             if ready.is_read_closed() {
                 slot.read_closed |= channel.bit();
             }
@@ -198,6 +201,28 @@ impl Engine {
             self.call(key, |dispatcher, cx| dispatcher.ready(cx, channel, ready));
         }
         self.again_now = batch;
+    }
+
+    /// Calls those who have waited longest, as long as the turn has time. Whoever comes meanwhile goes
+    /// behind them.
+    pub(crate) fn run_queue(&mut self) {
+        for ahead in 0..self.queue.len() {
+            let Some((key, channel)) = self.queue.pop(ahead) else {
+                break;
+            };
+            let Some(slot) = self.slots.get_mut(key) else {
+                continue;
+            };
+            slot.queued &= !channel.bit();
+            if slot.is_asleep(channel) {
+                continue;
+            }
+            let ready = Ready::again(slot.take_read_closed(channel));
+            self.queue.serve(true);
+            self.call_only(key, |dispatcher, cx| dispatcher.ready(cx, channel, ready));
+            self.queue.serve(false);
+            self.settle();
+        }
     }
 
     pub(crate) fn run_timers(&mut self) {

@@ -7,7 +7,7 @@
 //! # The contract
 //!
 //! **One turn** is, in this order: waiting on the poller; its events; the channels that asked for
-//! [`again`](Context::again) in the last turn; the timers that are due; what was posted: messages,
+//! [`again`](Context::again) in the last turn; those of the queue of heavy work; the timers that are due; what was posted: messages,
 //! closures, and channels that wake. Each phase does what was there when it began: a timer that a
 //! timer sets waits for the next turn however short it is, and so does a message that a message's
 //! receiver sends. The loop waits in the poller exactly until the next timer, and not at all while
@@ -20,6 +20,12 @@
 //! first. Stop without either, and nobody calls again. Calls in vain are possible and must do no
 //! harm. A source that is registered for both directions may be called for one because the other
 //! was used: look at [`Ready`] and leave the other direction alone.
+//!
+//! **Heavy work** asks [`must_queue`](Context::must_queue) before it begins. While nobody waits and the
+//! turn is younger than 2 ms, it may go ahead. Else its channel goes behind all that wait, and each turn
+//! calls those who have waited longest (one at least) until it is 2 ms old; who has more to do then
+//! says [`queue`](Context::queue). So the loop looks at its events every 2 ms, and a budget may be
+//! large: each gets as much as the others, and nobody is passed over.
 //!
 //! All I/O goes through the methods of mio's own types, or through their `try_io`; on a raw
 //! descriptor the poll(2) and IOCP backends do not see the `WouldBlock`, and no event follows.
@@ -100,6 +106,7 @@ mod engine;
 mod guard;
 mod listener;
 mod post;
+mod queue;
 mod reactor;
 mod ready;
 mod signals;

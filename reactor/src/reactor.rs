@@ -120,6 +120,7 @@ impl Reactor {
             }
         }
         self.engine.run_again();
+        self.engine.run_queue();
         self.engine.run_timers();
         self.engine.run_posted();
         Ok(())

@@ -66,7 +66,7 @@ impl Key {
 
 /// What a channel may try now, and why it is called.
 ///
-/// After a wake or an `again` both [`is_readable`](Ready::is_readable) and
+/// After a wake, an `again`, or a wait in the queue both [`is_readable`](Ready::is_readable) and
 /// [`is_writable`](Ready::is_writable) hold, because no event will announce what is already there.
 /// All of it is a hint: an operation may still answer `WouldBlock`.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -117,7 +117,8 @@ impl Ready {
         self.0 & Ready::URGENT != 0
     }
 
-    /// The channel asked for this with [`Context::again`](crate::Context::again).
+    /// The channel asked for this, with [`Context::again`](crate::Context::again) or
+    /// [`queue`](crate::Context::queue).
     #[must_use]
     pub const fn is_again(self) -> bool {
         self.0 & Ready::AGAIN != 0

@@ -12,6 +12,8 @@ pub(crate) struct Slot {
     live: bool,
     /// Channels that asked for `again` and wait for their turn.
     pub(crate) again: u8,
+    /// Channels that wait in the queue of heavy work.
+    pub(crate) queued: u8,
     /// Channels whose end of file was seen while no event could be delivered.
     pub(crate) read_closed: u8,
     /// The next free slot, while this one is free.
@@ -77,6 +79,7 @@ impl Slots {
                 generation: 0,
                 live: false,
                 again: 0,
+                queued: 0,
                 read_closed: 0,
                 next_free: NONE,
                 timers: timers::NONE,
@@ -136,6 +139,7 @@ impl Slots {
         slot.live = false;
         slot.generation = slot.generation.wrapping_add(1);
         slot.again = 0;
+        slot.queued = 0;
         slot.read_closed = 0;
         slot.asleep = [0; Channel::COUNT];
         slot.next_free = free;

@@ -365,33 +365,6 @@ fn dropping_the_reactor_closes_everybody() {
 }
 
 #[test]
-fn the_load_is_what_the_last_turn_called() {
-    let loads = Rc::new(RefCell::new(Vec::new()));
-    let seen = loads.clone();
-    let mut reactor = Loop::new();
-    let first = Probe::new()
-        .start(|cx, ()| cx.again(ZERO))
-        .ready(move |cx, _| {
-            seen.borrow_mut().push(cx.load());
-            cx.again(ZERO);
-        });
-    reactor.spawn(first.boxed());
-    reactor.turn(None).unwrap();
-    reactor.turn(None).unwrap();
-    for _ in 0..2 {
-        let other = Probe::new()
-            .start(|cx, ()| cx.again(ZERO))
-            .ready(|cx, _| cx.again(ZERO));
-        reactor.spawn(other.boxed());
-    }
-    loads.borrow_mut().clear();
-    reactor.turn(None).unwrap();
-    reactor.turn(None).unwrap();
-    // In the first of the two turns there had been the two starts beside itself.
-    assert_eq!(*loads.borrow(), [3, 3]);
-}
-
-#[test]
 fn an_idle_loop_waits() {
     let mut reactor = Loop::new();
     reactor.spawn(Probe::new().boxed());

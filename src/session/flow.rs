@@ -29,14 +29,10 @@ use crate::proto::throttle::Throttle;
 use crate::stream::{Stream, Wants};
 use crate::sys::splice::Pipes;
 
-/// Bytes a flow may move before others have their turn, if there are many; a step is not cut short
-/// for it, so there may be half as much more.
-const BUDGET: usize = 64 * 1024;
-/// The same for one that has the loop for itself: large reads wake and acknowledge less often.
-const BUDGET_ALONE: usize = 1024 * 1024;
-/// Bytes that all flows may move in a turn of the loop, as long as each has its `BUDGET`: who only
-/// wants a reply waits for no more than that.
-const BUDGET_OF_LOOP: usize = 4 * 1024 * 1024;
+/// Bytes a flow may move before others have their turn; a step is not cut short for it, so there may be
+/// half as much more. Large, because large reads wake and acknowledge less often: those who only want a
+/// reply are kept waiting by the queue's part of a turn, not by this.
+const BUDGET: usize = 1024 * 1024;
 /// System calls a flow may make before others have their turn.
 const MAX_CALLS: usize = 16;
 /// Bytes that are read at once where `sendfile` is not used, by a worker thread too, and that a
@@ -113,8 +109,6 @@ pub(super) struct Means<'a> {
     pub(super) scratch: &'a mut [u8],
     #[cfg_attr(not(unix), allow(dead_code, reason = "for splice(2)"))]
     pub(super) pipes: &'a Pipes,
-    /// How many have something to do.
-    pub(super) load: usize,
 }
 
 /// How a flow is to be done.
@@ -276,16 +270,15 @@ impl Flow {
         means: &mut Means<'_>,
         now: Instant,
     ) -> Turn {
-        let budget = (BUDGET_OF_LOOP / means.load.max(1)).clamp(BUDGET, BUDGET_ALONE);
-        let mut left = budget;
+        let mut left = BUDGET;
         if std::mem::take(&mut self.starved) {
             // Until now it was not the client's time.
             self.moved = now;
         }
         for _ in 0..MAX_CALLS {
-            let chunk = budget
-                .min(self.throttle.as_ref().map_or(budget, Throttle::chunk))
-                .min(self.allowance.as_ref().map_or(budget, Allowance::chunk));
+            let chunk = BUDGET
+                .min(self.throttle.as_ref().map_or(BUDGET, Throttle::chunk))
+                .min(self.allowance.as_ref().map_or(BUDGET, Allowance::chunk));
             let (before, queued) = (self.progress, stream.unsent());
             let turn = match self.side {
                 Side::Send { .. } => self.send_some(stream, means.scratch, chunk),
@@ -303,7 +296,7 @@ impl Flow {
             if let Some(pause) = self.pause(moved, now) {
                 return Turn::Pause(pause);
             }
-            if left < budget / 2 {
+            if left < BUDGET / 2 {
                 break;
             }
         }

@@ -277,7 +277,7 @@ impl Core {
 
     /// Lets the flow move what it can, and arranges for what it needs next.
     fn pump(&mut self, cx: &mut Context<'_>) {
-        let (now, load) = (cx.now(), cx.load());
+        let now = cx.now();
         if cx.is_asleep(DATA) {
             return;
         }
@@ -289,16 +289,18 @@ impl Core {
         else {
             return;
         };
+        if cx.must_queue(DATA) {
+            return;
+        }
         match flow.turn(
             stream,
             &mut Means {
                 scratch: cx.scratch(),
                 pipes: &self.common.pipes,
-                load,
             },
             now,
         ) {
-            Turn::Again => cx.again(DATA),
+            Turn::Again => cx.queue(DATA),
             Turn::Blocked => self.wait(cx),
             Turn::Starved => {}
             Turn::Pause(pause) => {

@@ -7,7 +7,7 @@ use log::Level;
 
 use super::core::Core;
 use super::dtp::Dtp;
-use super::slot::DATA;
+use super::slot::{CONTROL, DATA};
 use crate::proto::escape::Escaped;
 use crate::session::interpreter::{Input, Unprotected};
 use crate::stream::Wants;
@@ -37,6 +37,9 @@ impl Core {
         }
         if !self.control.is_handshaking() {
             return Ok(Securing::No);
+        }
+        if cx.must_queue(CONTROL) {
+            return Ok(Securing::Waits);
         }
         match self.control.handshake(cx) {
             Ok(false) => Ok(Securing::Waits),
@@ -96,6 +99,9 @@ impl Core {
         let Dtp::Open { stream, .. } = &mut self.dtp else {
             return;
         };
+        if cx.must_queue(DATA) {
+            return;
+        }
         let done = stream.handshake(cx.scratch()).and_then(|done| {
             // Registered in any case, for a client that is done before its command comes.
             let wants = Wants {
