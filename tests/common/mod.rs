@@ -7,6 +7,7 @@
 #![allow(dead_code)]
 
 pub(crate) mod client;
+pub(crate) mod hog;
 pub(crate) mod made_up;
 pub(crate) mod process;
 pub(crate) mod program;

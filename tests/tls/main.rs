@@ -13,6 +13,7 @@ mod testing;
 mod client;
 mod clients;
 mod control;
+mod crowded;
 mod data;
 mod ftp_ssl;
 mod program;

@@ -15,6 +15,7 @@ mod bad_input;
 mod cold;
 #[cfg(target_os = "linux")]
 mod confinement;
+mod crowded;
 mod decisions;
 mod downloads;
 #[cfg(target_os = "linux")]
