@@ -4,6 +4,7 @@
 //! (`openat2(2)` with `RESOLVE_BENEATH` on Linux, component by component elsewhere), so that there
 //! is no moment between a check and its use in which a link could be swapped in.
 
+mod attributes;
 mod confine;
 mod directory;
 mod facts;

@@ -7,16 +7,11 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::contest::{Contender, one_line};
-use crate::options::{Compare, Plan};
+use crate::contest::{BARE, Contender, OURS, one_line};
+use crate::plan::{Compare, Plan};
 use crate::report::Version;
 use crate::server::{Launch, Server};
 use crate::stream::Tls;
-
-/// What the library's own server is called; it stands first.
-pub(crate) const OURS: &str = "ftpdlib";
-/// The names of those that are no servers begin so; they stand last.
-pub(crate) const BARE: &str = "bare-";
 
 /// Open files of a server in rows with some hundred clients, on most systems the usual limit.
 pub(crate) const OPEN_FILES: u64 = 16_384;

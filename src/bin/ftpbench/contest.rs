@@ -4,10 +4,17 @@ use std::io;
 
 use crate::content::Content;
 use crate::figures::{Measured, Unit};
-use crate::options::Plan;
+
+use crate::plan::Plan;
 use crate::progress::Progress;
-use crate::rows::{Bench, Kind, Work, sample};
+use crate::rows::kind::{Bench, Kind, Work};
+use crate::rows::sample;
 use crate::server::Server;
+
+/// What the library's own server is called; it stands first.
+pub(crate) const OURS: &str = "ftpdlib";
+/// The names of those that are no servers begin so; they stand last.
+pub(crate) const BARE: &str = "bare-";
 
 /// A server in a comparison.
 pub(crate) struct Contender {

@@ -39,7 +39,7 @@ pub(crate) struct Sample {
     pub(crate) cpu: Option<Duration>,
     /// Of this program: where it is nearly all of `wall`, the server was not all that was measured.
     pub(crate) client: Option<Duration>,
-    /// See `rows::Done`.
+    /// See `rows::kind::Done`.
     pub(crate) unevenness: Option<f64>,
 }
 

@@ -13,6 +13,7 @@ mod figures;
 mod idle;
 mod measure;
 mod options;
+mod plan;
 mod process;
 mod processors;
 mod progress;
@@ -28,7 +29,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use contest::one_line;
-use options::{Plan, Request};
+use plan::{Plan, Request};
 
 fn main() -> ExitCode {
     let args: Vec<String> = env::args_os()

@@ -2,16 +2,17 @@
 
 use std::io;
 
-use crate::compare::{self, BARE, OPEN_FILES, OURS, Peer};
+use crate::compare::{self, OPEN_FILES, Peer};
 use crate::content::Content;
-use crate::contest::{self, Contender};
+use crate::contest::{self, BARE, Contender, OURS};
 use crate::figures::count;
 use crate::idle;
-use crate::options::{Compare, IDLE, Plan, Running, Target};
+use crate::plan::{Compare, IDLE, Plan, Running, Target};
 use crate::processors;
 use crate::progress::Progress;
 use crate::report::{Machine, Report};
-use crate::rows::{IDLE_ROWS, Kind, ROWS, TLS_ROWS};
+use crate::rows::kind::Kind;
+use crate::rows::{IDLE_ROWS, ROWS, TLS_ROWS};
 use crate::server::{self, MANY_FILES, Server};
 use crate::stream::Tls;
 use crate::table;

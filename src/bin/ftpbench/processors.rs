@@ -3,9 +3,9 @@
 use std::io;
 use std::process::{Command, Stdio};
 
-use crate::options::Plan;
+use crate::plan::Plan;
 
-/// Goes to the processor that a row is measured from; see `rows::Kind::by_turns`.
+/// Goes to the processor that a row is measured from; see `rows::kind::Kind::by_turns`.
 pub(crate) fn go(plan: &Plan, by_turns: bool) -> io::Result<()> {
     let own = if by_turns {
         plan.server_cpu

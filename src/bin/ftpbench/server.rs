@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::client::Access;
-use crate::options::Running;
+use crate::plan::Running;
 use crate::process::Process;
 use crate::stream::Tls;
 

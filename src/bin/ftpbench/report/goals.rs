@@ -1,6 +1,6 @@
 //! What ftpdlib is meant to reach, beside what was measured.
 
-use crate::compare::{BARE, OURS};
+use crate::contest::{BARE, OURS};
 use crate::figures::{Measured, count, number, percent};
 use crate::idle::Memory;
 

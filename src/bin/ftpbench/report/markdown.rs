@@ -3,10 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::compare::{BARE, OURS};
-use crate::contest::Outcome;
+use crate::contest::{BARE, OURS, Outcome};
 use crate::figures::{Figures, Measured, Unit, count, number, percent};
-use crate::options::Plan;
+use crate::plan::Plan;
 
 use super::{Report, goals};
 
@@ -226,7 +225,8 @@ fn failures(report: &Report) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::options::{self, Request};
+    use crate::options;
+    use crate::plan::Request;
 
     fn plan() -> Box<Plan> {
         let args = ["--compare", "d"].map(str::to_owned);

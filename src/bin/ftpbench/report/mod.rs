@@ -1,20 +1,16 @@
-//! All that was measured, and its forms besides the lines on standard output.
+//! All that was measured. Its forms, besides the lines on standard output, are in the files of this
+//! folder.
 
 mod goals;
 mod json;
 mod machine;
 mod markdown;
+mod publish;
 mod svg;
 
-use std::fs;
-use std::io;
-use std::path::Path;
-
-use crate::compare::{BARE, OURS};
-use crate::contest::Outcome;
+use crate::contest::{BARE, OURS, Outcome};
 use crate::figures::{Figures, Measured};
 use crate::idle::Memory;
-use crate::options::{Plan, Target};
 pub(crate) use machine::Machine;
 
 /// All that was measured.
@@ -70,41 +66,6 @@ impl Report {
         medians.sort_by(|one, other| one.0.total_cmp(&other.0));
         medians
     }
-
-    /// Writes what the plan asks for, and gives what else is to be shown.
-    pub(crate) fn publish(&self, plan: &Plan) -> io::Result<String> {
-        if let Some(file) = &plan.json {
-            write(file, &json::text(self))?;
-        }
-        let mut plots = Vec::new();
-        if let Some(folder) = &plan.svg {
-            fs::create_dir_all(folder).map_err(|error| named(folder, &error))?;
-            for plot in svg::plots(self) {
-                let file = folder.join(plot.file);
-                write(&file, &plot.text)?;
-                plots.push((plot.title, file));
-            }
-        }
-        if let Some(file) = &plan.markdown {
-            let page = fs::read_to_string(file).map_err(|error| named(file, &error))?;
-            let text = markdown::text(self, plan, &plots, file.parent());
-            let page = markdown::replaced(&page, &text)
-                .ok_or_else(|| io::Error::other(format!("{} lacks the marks", file.display())))?;
-            write(file, &page)?;
-        }
-        Ok(match plan.target {
-            Target::Compare(_) => goals::lines(self),
-            _ => String::new(),
-        })
-    }
-}
-
-fn write(file: &Path, text: &str) -> io::Result<()> {
-    fs::write(file, text).map_err(|error| named(file, &error))
-}
-
-fn named(path: &Path, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
 /// A report to try the forms with.

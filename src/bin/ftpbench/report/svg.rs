@@ -1,6 +1,6 @@
 //! Plots: a panel for each row, in it a bar for each server. No scripts, no fonts of its own.
 
-use crate::compare::{BARE, OURS};
+use crate::contest::{BARE, OURS};
 use crate::figures::{Figures, Measured, Unit, count, number};
 use crate::idle::Memory;
 

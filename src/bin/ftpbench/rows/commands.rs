@@ -8,7 +8,7 @@ use crate::client::{Access, Client, same};
 use crate::content::PIECE;
 use crate::figures::{Unit, count};
 
-use super::{Bench, Done, Kind, Work, repeat};
+use super::kind::{Bench, Done, Kind, Work, repeat};
 
 /// Commands that leave in one segment.
 const PIPELINED: usize = 50;

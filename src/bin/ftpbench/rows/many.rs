@@ -2,16 +2,16 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
-use std::thread::{self, ScopedJoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::client::{Access, Client};
 use crate::content::Content;
 use crate::figures::{Unit, count, size};
-use crate::options::Plan;
+use crate::plan::Plan;
 
+use super::kind::{Bench, Done, Kind, Work, joined};
 use super::transfers::{Retr, Stor};
-use super::{Bench, Done, Kind, Work};
 
 /// Of the file that each client transfers.
 const FILE_SIZE: u64 = 10 << 20;
@@ -147,13 +147,6 @@ pub(crate) fn disperse(clients: &mut Vec<Client>) -> io::Result<()> {
         .try_for_each(|client| client.await_reply("QUIT", 221))?;
     clients.clear();
     Ok(())
-}
-
-/// What a client's thread found, with the panic of one that had such.
-pub(super) fn joined<T>(thread: ScopedJoinHandle<'_, io::Result<T>>) -> io::Result<T> {
-    thread
-        .join()
-        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// All connect, then all say USER, then all say PASS.

@@ -8,8 +8,7 @@ use crate::client::Client;
 use crate::content::{Content, PIECE};
 use crate::figures::{Unit, size};
 
-use super::many::joined;
-use super::{Bench, Done, Kind, Work, repeat};
+use super::kind::{Bench, Done, Kind, Work, joined, repeat};
 
 const FILE: &str = "ftpbench.data";
 const SMALL_FILE: u64 = 1 << 10;
