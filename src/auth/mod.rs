@@ -6,6 +6,7 @@
 mod account;
 mod certificate;
 mod dummy;
+mod error;
 mod file;
 mod hash;
 #[cfg(any(unix, windows))]
@@ -24,7 +25,8 @@ use zeroize::Zeroizing;
 
 pub use account::{Account, Grant};
 pub use certificate::ClientCertificate;
-pub use dummy::{AuthorizerError, DummyAuthorizer, User};
+pub use dummy::{DummyAuthorizer, User};
+pub use error::AuthorizerError;
 pub use file::FileAuthorizer;
 pub use hash::{PasswordHash, PasswordHashError};
 #[cfg(any(unix, windows))]

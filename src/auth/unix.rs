@@ -6,7 +6,7 @@ mod verify;
 
 use std::fmt;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use settings::{UnixOverride, UnixSettings};
@@ -171,6 +171,35 @@ impl UnixAuthorizer {
             home.display()
         );
         Ok(Arc::new(tree.of(Path::new("/"))?))
+    }
+}
+
+impl UnixSettings {
+    /// Checks all of it, and that the process has the rights that it takes.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthorizerError::Settings`] if both lists of users are given, one has `anonymous` in it, or
+    /// a user who is named is not to log in or has no valid shell; [`AuthorizerError::NoSuchUser`] of
+    /// names that the system does not know; [`AuthorizerError::NotADirectory`] of the home of
+    /// `anonymous`; [`AuthorizerError::Privileges`] if the process is not root, or `libcrypt` is
+    /// missing.
+    pub fn build(self) -> Result<UnixAuthorizer, AuthorizerError> {
+        let shadow = self.check()?;
+        let not_a_directory = |error| AuthorizerError::NotADirectory(PathBuf::from("/"), error);
+        let tree = match self.whole_tree {
+            true => Some(
+                UnixFilesystem::new("/")
+                    .map_err(not_a_directory)?
+                    .slow(self.slow_files),
+            ),
+            false => None,
+        };
+        Ok(UnixAuthorizer {
+            tree,
+            decoy: verify::decoy(&shadow),
+            settings: self,
+        })
     }
 }
 

@@ -141,6 +141,22 @@ impl WindowsAuthorizer {
     }
 }
 
+impl WindowsSettings {
+    /// The authorizer.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthorizerError::Settings`] if both lists of users are given, one has `anonymous` in it, a user
+    /// who is overridden is not to log in, or the anonymous user cannot log on;
+    /// [`AuthorizerError::NoSuchUser`] of names that the system does not know.
+    pub fn build(self) -> Result<WindowsAuthorizer, AuthorizerError> {
+        Ok(WindowsAuthorizer {
+            people: self.check()?,
+            settings: self,
+        })
+    }
+}
+
 impl Authorizer for WindowsAuthorizer {
     fn authenticate(&self, credentials: &Credentials) -> Result<Account, AuthFailed> {
         let name = &*credentials.username;

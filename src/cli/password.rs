@@ -5,7 +5,7 @@ use std::io::{self, BufRead, IsTerminal, Read};
 use ftpdlib::PasswordHash;
 use zeroize::Zeroizing;
 
-use super::{Failure, print};
+use super::output::{Failure, print};
 
 /// What a client can send.
 const LONGEST: usize = 4096;

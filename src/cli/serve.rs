@@ -9,8 +9,8 @@ use ftpdlib::{
     Tls, TlsError, inherited_listener, raise_descriptor_limit,
 };
 
-use super::Failure;
 use super::options::{Options, TlsOptions};
+use super::output::Failure;
 
 /// Serves until a signal ends it.
 pub(super) fn serve(options: &Options) -> Result<(), Failure> {

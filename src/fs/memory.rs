@@ -14,9 +14,8 @@ use std::io::{self, ErrorKind};
 use std::ops::Bound;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
 
-use content::{Content, OpenFile, Space};
+use content::{Content, OpenFile, Space, now};
 use tree::{Entry, Tree};
 
 use super::{Directory, File, FileSystem, Metadata, OpenMode};
@@ -318,10 +317,4 @@ fn virtual_path(path: &[u8]) -> io::Result<VirtualPath> {
     VirtualPath::root()
         .join(path)
         .map_err(|error| io::Error::new(ErrorKind::InvalidInput, error))
-}
-
-/// Seconds since 1970.
-fn now() -> i64 {
-    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    since_1970.map_or(0, |since| since.as_secs() as i64)
 }

@@ -23,6 +23,13 @@ use crate::stream::control_options;
 use crate::sys::local_time;
 use crate::tls::Tls;
 
+impl FtpServer {
+    /// A server with the defaults of pyftpdlib, to be told the rest.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+}
+
 /// Sets up an [`FtpServer`]. The defaults are pyftpdlib's; a limit of 0, and a duration of zero,
 /// mean none.
 #[derive(Debug)]

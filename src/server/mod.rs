@@ -90,11 +90,6 @@ pub struct FtpServer {
 }
 
 impl FtpServer {
-    /// A server with the defaults of pyftpdlib, to be told the rest.
-    pub fn builder() -> Builder {
-        Builder::default()
-    }
-
     fn new(
         listener: Listener,
         address: SocketAddr,

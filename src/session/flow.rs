@@ -12,6 +12,7 @@ mod cold;
 pub(crate) mod ready;
 mod receive;
 mod send;
+mod source;
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -135,9 +136,9 @@ impl Flow {
     ) -> Flow {
         let unlimited = manner.limit == 0 && manner.allowance.is_none();
         let plain = sendfile && !manner.ascii && !manner.slow && unlimited;
-        let left = send::size(&source).map(|size| size.saturating_sub(offset));
+        let left = source::size(&source).map(|size| size.saturating_sub(offset));
         let is_small = left.is_some_and(|left| left <= SMALL);
-        let sendfile = plain && !is_small && send::has_descriptor(&source);
+        let sendfile = plain && !is_small && source::has_descriptor(&source);
         let side = Side::Send {
             offset,
             sendfile,
@@ -193,7 +194,7 @@ impl Flow {
             Side::Send {
                 source: Some(source @ Source::File(_)),
                 ..
-            } => !self.slow && !send::has_descriptor(source),
+            } => !self.slow && !source::has_descriptor(source),
             _ => false,
         }
     }

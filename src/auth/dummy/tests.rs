@@ -1,5 +1,6 @@
 //! Who gets in, to what, and what a login costs.
 
+use std::error::Error;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;

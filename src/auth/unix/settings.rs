@@ -4,15 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use super::{UnixAuthorizer, verify};
+use super::verify;
 use crate::auth::dummy::ANONYMOUS;
 use crate::auth::{AuthorizerError, Limits, Password};
-use crate::fs::UnixFilesystem;
 use crate::proto::perm::Perm;
 use crate::sys::accounts::{self, Passwd};
 use crate::sys::{crypt, identity};
 
-/// Settings of a [`UnixAuthorizer`], by pyftpdlib's names.
+/// Settings of a [`UnixAuthorizer`](crate::UnixAuthorizer), by pyftpdlib's names.
 #[derive(Clone, Debug)]
 #[must_use = "settings do nothing until they are built"]
 pub struct UnixSettings {
@@ -24,7 +23,7 @@ pub struct UnixSettings {
     pub(super) login_message: Option<String>,
     pub(super) quit_message: Option<String>,
     pub(super) limits: Option<Limits>,
-    whole_tree: bool,
+    pub(super) whole_tree: bool,
     pub(super) slow_files: bool,
     pub(super) overrides: BTreeMap<String, UnixOverride>,
 }
@@ -100,7 +99,7 @@ impl UnixSettings {
         self
     }
 
-    /// Shows users the whole tree of the machine ([`UnixFilesystem`]): a login lands in the home and
+    /// Shows users the whole tree of the machine ([`UnixFilesystem`](crate::UnixFilesystem)): a login lands in the home and
     /// may leave it. One whose home cannot be entered begins in `/`. Default: false, a user's `/` is
     /// his home and nothing outside of it can be reached.
     pub fn whole_tree(mut self, whole: bool) -> Self {
@@ -122,33 +121,12 @@ impl UnixSettings {
         self
     }
 
-    /// Checks all of it, and that the process has the rights that it takes.
-    ///
-    /// # Errors
-    ///
-    /// [`AuthorizerError::Settings`] if both lists of users are given, one has `anonymous` in it, or
-    /// a user who is named is not to log in or has no valid shell; [`AuthorizerError::NoSuchUser`] of
-    /// names that the system does not know; [`AuthorizerError::NotADirectory`] of the home of
-    /// `anonymous`; [`AuthorizerError::Privileges`] if the process is not root, or `libcrypt` is
-    /// missing.
-    pub fn build(self) -> Result<UnixAuthorizer, AuthorizerError> {
+    /// Checks all of it, and that the process has the rights that it takes; gives what `/etc/shadow` has.
+    pub(super) fn check(&self) -> Result<Vec<u8>, AuthorizerError> {
         self.check_names()?;
         let shadow = privileged()?;
         self.check_users()?;
-        let not_a_directory = |error| AuthorizerError::NotADirectory(PathBuf::from("/"), error);
-        let tree = match self.whole_tree {
-            true => Some(
-                UnixFilesystem::new("/")
-                    .map_err(not_a_directory)?
-                    .slow(self.slow_files),
-            ),
-            false => None,
-        };
-        Ok(UnixAuthorizer {
-            tree,
-            decoy: verify::decoy(&shadow),
-            settings: self,
-        })
+        Ok(shadow)
     }
 
     /// What can be told without asking the system.
@@ -266,7 +244,7 @@ fn privileged() -> Result<Vec<u8>, AuthorizerError> {
     }
 }
 
-/// What is different for one user of a [`UnixAuthorizer`]; what is not set is as for all.
+/// What is different for one user of a [`UnixAuthorizer`](crate::UnixAuthorizer); what is not set is as for all.
 ///
 /// ```
 /// use ftpdlib::{Perm, UnixOverride};

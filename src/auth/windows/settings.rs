@@ -3,13 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::WindowsAuthorizer;
 use crate::auth::dummy::ANONYMOUS;
 use crate::auth::{AuthorizerError, Limits, Password};
 use crate::proto::perm::Perm;
 use crate::sys::token::{self, Sid, Token};
 
-/// Settings of a [`WindowsAuthorizer`], by pyftpdlib's names.
+/// Settings of a [`WindowsAuthorizer`](crate::WindowsAuthorizer), by pyftpdlib's names.
 #[derive(Clone, Debug)]
 #[must_use = "settings do nothing until they are built"]
 pub struct WindowsSettings {
@@ -114,14 +113,8 @@ impl WindowsSettings {
         self
     }
 
-    /// The authorizer.
-    ///
-    /// # Errors
-    ///
-    /// [`AuthorizerError::Settings`] if both lists of users are given, one has `anonymous` in it, a user
-    /// who is overridden is not to log in, or the anonymous user cannot log on;
-    /// [`AuthorizerError::NoSuchUser`] of names that the system does not know.
-    pub fn build(self) -> Result<WindowsAuthorizer, AuthorizerError> {
+    /// Checks all of it; gives the users whom it names.
+    pub(super) fn check(&self) -> Result<People, AuthorizerError> {
         let people = self.people()?;
         if let Some((user, password)) = &self.anonymous
             && let Err(error) = Token::log_on(user, password.as_bytes(), self.network_logon)
@@ -130,10 +123,7 @@ impl WindowsSettings {
                 "the anonymous user {user:?} cannot log on with the password that is given: {error}"
             )));
         }
-        Ok(WindowsAuthorizer {
-            settings: self,
-            people,
-        })
+        Ok(people)
     }
 
     fn people(&self) -> Result<People, AuthorizerError> {
@@ -208,7 +198,7 @@ impl People {
     }
 }
 
-/// What is different for one user of a [`WindowsAuthorizer`]; what is not set is as for all. There is
+/// What is different for one user of a [`WindowsAuthorizer`](crate::WindowsAuthorizer); what is not set is as for all. There is
 /// no password of one's own here: the system lets a server act as a user only with the user's.
 ///
 /// ```

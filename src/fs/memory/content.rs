@@ -4,8 +4,8 @@
 use std::io::{self, ErrorKind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::SystemTime;
 
-use super::now;
 use crate::fs::{File, Metadata, OpenMode};
 
 /// A file's bytes are kept in pieces of this size.
@@ -266,4 +266,10 @@ impl File for OpenFile {
     fn close(self: Box<Self>) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// Seconds since 1970.
+pub(super) fn now() -> i64 {
+    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since_1970.map_or(0, |since| since.as_secs() as i64)
 }

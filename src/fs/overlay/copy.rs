@@ -6,8 +6,9 @@
 use std::io::{self, ErrorKind};
 use std::sync::atomic::Ordering;
 
+use super::layers::{HIDDEN, Overlay, whiteout};
 use super::locate::{MAX_DEPTH, optional};
-use super::{FileKind, FileSystem, HIDDEN, Metadata, OpenMode, Overlay, whiteout};
+use crate::fs::{FileKind, FileSystem, Metadata, OpenMode};
 use crate::proto::path::VirtualPath;
 
 /// Bytes that are copied at once.

@@ -3,8 +3,9 @@
 use std::collections::HashSet;
 use std::io::{self, ErrorKind};
 
+use super::layers::{HIDDEN, Overlay, is_hidden};
 use super::locate::{Spot, optional};
-use super::{Directory, FileKind, FileSystem, HIDDEN, Metadata, Overlay, is_hidden};
+use crate::fs::{Directory, FileKind, FileSystem, Metadata};
 use crate::proto::path::VirtualPath;
 
 /// First the upper layer's names, then those of the lower one that are neither among them nor

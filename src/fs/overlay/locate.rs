@@ -2,7 +2,8 @@
 
 use std::io::{self, ErrorKind};
 
-use super::{FileKind, FileSystem, Metadata, OpenMode, Overlay, is_hidden, not_regular, whiteout};
+use super::layers::{Overlay, is_hidden, whiteout};
+use crate::fs::{FileKind, FileSystem, Metadata, OpenMode};
 use crate::proto::path::VirtualPath;
 
 /// As many links as Linux follows in one path.
@@ -219,4 +220,8 @@ impl<U: FileSystem, L: FileSystem> Overlay<U, L> {
 fn outside(path: &VirtualPath) -> io::Error {
     let text = format!("'{path}' points to a path which is outside the user's root directory");
     io::Error::new(ErrorKind::PermissionDenied, text)
+}
+
+fn not_regular() -> io::Error {
+    io::Error::new(ErrorKind::InvalidInput, "Not a regular file")
 }

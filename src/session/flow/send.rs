@@ -3,6 +3,7 @@
 use std::io;
 
 use super::cold::WINDOW;
+use super::source::file_has_descriptor;
 use super::{CHUNK, Flow, Side, Turn, interrupted};
 use crate::fs::File;
 use crate::session::interpreter::Verdict;
@@ -152,14 +153,6 @@ fn write(stream: &mut Stream, bytes: &[u8], is_last: bool) -> io::Result<usize> 
     }
 }
 
-/// The size of a file when it was opened, if that is known.
-pub(super) fn size(source: &Source) -> Option<u64> {
-    match source {
-        Source::File(file) => file.size_at_open(),
-        Source::Listing(_) => None,
-    }
-}
-
 /// Has a worker thread read what comes next, of which something is not at hand.
 fn fetch(source: &mut Option<Source>, offset: u64) -> Turn {
     match source.take() {
@@ -178,21 +171,6 @@ pub(super) fn is_disconnect(error: &io::Error) -> bool {
         error.kind(),
         BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | TimedOut
     )
-}
-
-pub(super) fn has_descriptor(source: &Source) -> bool {
-    crate::sys::sendfile::SUPPORTED
-        && matches!(source, Source::File(file) if file_has_descriptor(&**file))
-}
-
-#[cfg(unix)]
-fn file_has_descriptor(file: &dyn File) -> bool {
-    file.as_fd().is_some()
-}
-
-#[cfg(not(unix))]
-fn file_has_descriptor(_: &dyn File) -> bool {
-    false
 }
 
 #[cfg(unix)]
