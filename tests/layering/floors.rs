@@ -76,6 +76,16 @@ const FLOORS: &[Floor] = &[
         not: WORLD,
     },
     Floor {
+        part: "src/session/limits/",
+        may: &["auth", "fs", "proto", "session", "sys"],
+        not: NETWORK,
+    },
+    Floor {
+        part: "src/session/work/",
+        may: &["auth", "fs", "proto", "session", "sys"],
+        not: NETWORK,
+    },
+    Floor {
         part: "src/session/",
         may: &["auth", "fs", "proto", "stream", "sys", "tls"],
         not: LISTENING,
@@ -210,11 +220,15 @@ mod itself {
         barks("src/fs/local.rs", "use crate::session::job;");
         barks("src/auth/dummy.rs", "use ftpdlib_reactor::Context;");
         barks("src/auth/dummy/tests.rs", "use crate::server::Builder;");
-        barks("src/session/dtp.rs", "use crate::server::FtpServer;");
+        barks(
+            "src/session/channels/dtp.rs",
+            "use crate::server::FtpServer;",
+        );
         barks(
             "src/session/interpreter/data.rs",
             "use ftpdlib_reactor::TcpStream;",
         );
+        barks("src/session/work/job.rs", "use ftpdlib_reactor::TcpStream;");
         barks("src/stream.rs", "fn f(_: &crate::session::Client) {}");
         barks("src/sys/close.rs", "use crate::fs::File;");
         barks(
@@ -263,7 +277,7 @@ mod itself {
             "#[cfg(test)] mod tests { fn f() { Instant::now(); } }",
         );
         is_silent(
-            "src/session/dtp.rs",
+            "src/session/channels/dtp.rs",
             "use crate::{auth, fs, proto, stream::Stream};",
         );
         is_silent(
@@ -271,7 +285,7 @@ mod itself {
             "use crate::session::Client; use std::process;",
         );
         is_silent(
-            "src/session/dtp.rs",
+            "src/session/channels/dtp.rs",
             "fn f() -> impl Sized + use<> { g(); }",
         );
         is_silent("src/auth/account.rs", "use crate::fs::FileSystem;");

@@ -4,12 +4,14 @@
 //! test can. It reads the `use` declarations and the paths of every file, and has itself tested:
 //! a wrong line is really found.
 
+mod circles;
 mod floors;
 mod scan;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use circles::{Crate, faults_of_session};
 use floors::{faults, floor_of};
 use scan::tokens;
 
@@ -175,4 +177,35 @@ fn nothing_is_left_undone() {
         }
     }
     expect_none(faults);
+}
+
+#[test]
+fn no_files_name_each_other_in_a_circle() {
+    let sources = sources(&["src"]);
+    let faults = ["src/", "src/bin/ftpbench/"]
+        .iter()
+        .flat_map(|root| Crate::new(root, &sources).circles());
+    expect_none(faults.collect());
+}
+
+#[test]
+fn nothing_points_up_in_a_session() {
+    let arrows = Crate::new("src/", &sources(&["src"])).arrows();
+    assert!(arrows.len() > 100, "where are the arrows?");
+    expect_none(faults_of_session(&arrows));
+}
+
+#[test]
+fn the_map_names_files_that_are_there() {
+    let map = fs::read_to_string(root().join("docs/ARCHITECTURE.md")).expect("the map");
+    let is_there = |named: &str| {
+        ["", "src/", "src/session/"]
+            .iter()
+            .any(|folder| root().join(folder).join(named).exists())
+    };
+    // Every second piece between backticks is code.
+    let named = map.split('`').skip(1).step_by(2);
+    let files = named.filter(|name| name.contains('/') && name.ends_with(".rs"));
+    let faults = files.filter(|name| !is_there(name));
+    expect_none(faults.map(|name| format!("there is no {name}")).collect());
 }

@@ -189,3 +189,69 @@ fn use_tree(
     found.push(path);
     index
 }
+
+/// The tokens by how many modules `mod x { }` stand around them.
+pub(crate) fn inline_modules(tokens: &[String]) -> Vec<(usize, Vec<String>)> {
+    let mut found = vec![(0, Vec::new())];
+    let mut index = 0;
+    while index < tokens.len() {
+        let opens = tokens[index] == "mod" && tokens.get(index + 2).is_some_and(|sign| sign == "{");
+        if !opens {
+            found[0].1.push(tokens[index].clone());
+            index += 1;
+            continue;
+        }
+        let body = &tokens[index + 3..];
+        let mut depth = 1;
+        let end = body.iter().position(|token| {
+            depth += i32::from(token == "{") - i32::from(token == "}");
+            depth == 0
+        });
+        let end = end.unwrap_or(body.len());
+        let inner = inline_modules(&body[..end]);
+        found.extend(inner.into_iter().map(|(depth, code)| (depth + 1, code)));
+        index += 3 + end + 1;
+    }
+    found
+}
+
+/// The paths of the `use` declarations that stand at the top.
+pub(crate) fn imports(tokens: &[String]) -> Vec<Vec<String>> {
+    let mut found = Vec::new();
+    let mut index = 0;
+    let mut depth = 0;
+    while index < tokens.len() {
+        match tokens[index].as_str() {
+            "{" => depth += 1,
+            "}" => depth -= 1,
+            "use" if depth == 0 => index = use_tree(tokens, index + 1, &[], &mut found),
+            _ => {}
+        }
+        index += 1;
+    }
+    found
+}
+
+/// The tokens without their `pub use` declarations, and the paths of those.
+pub(crate) fn handed_on(tokens: &[String]) -> (Vec<String>, Vec<Vec<String>>) {
+    let (mut kept, mut found) = (Vec::new(), Vec::new());
+    let mut index = 0;
+    while index < tokens.len() {
+        let rest = &tokens[index..];
+        let visibility = match rest {
+            [word, sign, ..] if word == "pub" && sign == "(" => rest
+                .iter()
+                .position(|sign| sign == ")")
+                .map_or(1, |end| end + 1),
+            [word, ..] if word == "pub" => 1,
+            _ => 0,
+        };
+        if visibility > 0 && rest.get(visibility).is_some_and(|word| word == "use") {
+            index = use_tree(tokens, index + visibility + 1, &[], &mut found);
+        } else {
+            kept.push(tokens[index].clone());
+            index += 1;
+        }
+    }
+    (kept, found)
+}
