@@ -34,6 +34,12 @@ pub enum AuthorizerError {
     Privileges(String),
 }
 
+impl AuthorizerError {
+    pub(super) fn settings(text: &str) -> AuthorizerError {
+        AuthorizerError::Settings(text.to_owned())
+    }
+}
+
 impl fmt::Display for AuthorizerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -12,6 +12,8 @@ mod hash;
 #[cfg(any(unix, windows))]
 mod identity;
 mod limits;
+#[cfg(any(unix, windows))]
+mod system;
 #[cfg(unix)]
 mod unix;
 #[cfg(windows)]

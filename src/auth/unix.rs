@@ -15,7 +15,6 @@ use super::dummy::{ANONYMOUS, same_secret};
 use super::{Account, AuthFailed, Authorizer, AuthorizerError, Credentials, Identity};
 use crate::fs::{FileSystem, LocalFilesystem, UnixFilesystem};
 use crate::proto::escape::Escaped;
-use crate::proto::perm::Perm;
 use crate::sys::accounts::{self, Passwd, Shadow};
 
 /// The users of the system, with their passwords, homes and rights.
@@ -131,25 +130,8 @@ impl UnixAuthorizer {
             );
             AuthFailed::unavailable("Home directory not available.")
         })?;
-        let default = match name {
-            ANONYMOUS => Perm::READ_ONLY,
-            _ => self.settings.global_perm,
-        };
-        let mut account = Account::new(name, files)
-            .perm(settings.perm.unwrap_or(default))
-            .identity(identity);
-        let own_or =
-            |own: &Option<String>, all: &Option<String>| own.as_ref().or(all.as_ref()).cloned();
-        if let Some(text) = own_or(&settings.login_message, &self.settings.login_message) {
-            account = account.msg_login(text);
-        }
-        if let Some(text) = own_or(&settings.quit_message, &self.settings.quit_message) {
-            account = account.msg_quit(text);
-        }
-        if let Some(limits) = settings.limits.or(self.settings.limits) {
-            account = account.limits(limits);
-        }
-        Ok(account)
+        let account = Account::new(name, files).identity(identity);
+        Ok(self.settings.applied(name, settings, account))
     }
 
     /// His home, or all of the machine with his home to begin in, opened with his rights.
@@ -185,6 +167,7 @@ impl UnixSettings {
     /// `anonymous`; [`AuthorizerError::Privileges`] if the process is not root, or `libcrypt` is
     /// missing.
     pub fn build(self) -> Result<UnixAuthorizer, AuthorizerError> {
+        self.check_lists()?;
         let shadow = self.check()?;
         let not_a_directory = |error| AuthorizerError::NotADirectory(PathBuf::from("/"), error);
         let tree = match self.whole_tree {

@@ -12,7 +12,6 @@ pub use settings::{WindowsOverride, WindowsSettings};
 use super::dummy::ANONYMOUS;
 use super::{Account, AuthFailed, Authorizer, AuthorizerError, Credentials, Identity};
 use crate::fs::LocalFilesystem;
-use crate::proto::perm::Perm;
 use crate::sys::token::{self, Token};
 
 /// The built-in Administrator, and the Guest as whom a system may let in anybody, by the last part of
@@ -103,36 +102,20 @@ impl WindowsAuthorizer {
             _ => self.people.overrides.get(token.sid()),
         };
         let settings = settings.cloned().unwrap_or_default();
-        let home = match settings.home {
+        let home = match settings.home.clone() {
             Some(home) => home,
             None => token.profile().map_err(not_available)?,
         };
         // By one name, however it was written: limits count by it.
-        let account = match name {
+        let called = match name {
             ANONYMOUS => None,
             _ => token.sid().name(),
         };
-        let account = account.unwrap_or_else(|| name.to_owned());
+        let called = called.unwrap_or_else(|| name.to_owned());
         let identity = Identity::of_token(token);
         let files = self.files(&identity, &home).map_err(not_available)?;
-        let default = match name {
-            ANONYMOUS => Perm::READ_ONLY,
-            _ => self.settings.global_perm,
-        };
-        let mut account = Account::new(account, Arc::new(files))
-            .perm(settings.perm.unwrap_or(default))
-            .identity(identity);
-        let all = &self.settings;
-        if let Some(text) = settings.login_message.or_else(|| all.login_message.clone()) {
-            account = account.msg_login(text);
-        }
-        if let Some(text) = settings.quit_message.or_else(|| all.quit_message.clone()) {
-            account = account.msg_quit(text);
-        }
-        if let Some(limits) = settings.limits.or(all.limits) {
-            account = account.limits(limits);
-        }
-        Ok(account)
+        let account = Account::new(called, Arc::new(files)).identity(identity);
+        Ok(self.settings.applied(name, settings, account))
     }
 
     fn files(&self, identity: &Identity, home: &Path) -> std::io::Result<LocalFilesystem> {
@@ -150,6 +133,7 @@ impl WindowsSettings {
     /// who is overridden is not to log in, or the anonymous user cannot log on;
     /// [`AuthorizerError::NoSuchUser`] of names that the system does not know.
     pub fn build(self) -> Result<WindowsAuthorizer, AuthorizerError> {
+        self.check_lists()?;
         Ok(WindowsAuthorizer {
             people: self.check()?,
             settings: self,

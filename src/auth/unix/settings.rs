@@ -1,7 +1,7 @@
 //! Which users of the system may log in, and how: checked as a whole before anybody does.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::{fs, io};
 
 use super::verify;
@@ -15,17 +15,17 @@ use crate::sys::{crypt, identity};
 #[derive(Clone, Debug)]
 #[must_use = "settings do nothing until they are built"]
 pub struct UnixSettings {
-    pub(super) global_perm: Perm,
-    pub(super) allowed_users: BTreeSet<String>,
-    rejected_users: BTreeSet<String>,
-    pub(super) require_valid_shell: bool,
-    pub(super) anonymous_user: Option<String>,
-    pub(super) login_message: Option<String>,
-    pub(super) quit_message: Option<String>,
-    pub(super) limits: Option<Limits>,
-    pub(super) whole_tree: bool,
-    pub(super) slow_files: bool,
-    pub(super) overrides: BTreeMap<String, UnixOverride>,
+    pub(crate) global_perm: Perm,
+    pub(crate) allowed_users: BTreeSet<String>,
+    pub(crate) rejected_users: BTreeSet<String>,
+    pub(crate) require_valid_shell: bool,
+    pub(crate) anonymous_user: Option<String>,
+    pub(crate) login_message: Option<String>,
+    pub(crate) quit_message: Option<String>,
+    pub(crate) limits: Option<Limits>,
+    pub(crate) whole_tree: bool,
+    pub(crate) slow_files: bool,
+    pub(crate) overrides: BTreeMap<String, UnixOverride>,
 }
 
 impl Default for UnixSettings {
@@ -47,26 +47,6 @@ impl Default for UnixSettings {
 }
 
 impl UnixSettings {
-    /// What everybody may do but `anonymous`, as far as the system lets him. Default:
-    /// [`Perm::ALL`].
-    pub fn global_perm(mut self, perm: Perm) -> Self {
-        self.global_perm = perm;
-        self
-    }
-
-    /// Only these may log in. Default, and with no names: everybody. It excludes
-    /// [`rejected_users`](Self::rejected_users).
-    pub fn allowed_users(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.allowed_users = names.into_iter().map(Into::into).collect();
-        self
-    }
-
-    /// These may not log in. Default: nobody. It excludes [`allowed_users`](Self::allowed_users).
-    pub fn rejected_users(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.rejected_users = names.into_iter().map(Into::into).collect();
-        self
-    }
-
     /// Refuses users whose login shell is not in `/etc/shells`; where that file is missing, those
     /// whose shell is `nologin` or `false`. It does not hold for `anonymous`. Default: true.
     pub fn require_valid_shell(mut self, require: bool) -> Self {
@@ -81,43 +61,11 @@ impl UnixSettings {
         self
     }
 
-    /// Sets the text of the `230` reply to a login. Default: `Login successful.`
-    pub fn msg_login(mut self, text: impl Into<String>) -> Self {
-        self.login_message = Some(text.into());
-        self
-    }
-
-    /// Sets the text of the `221` reply to QUIT. Default: `Goodbye.`
-    pub fn msg_quit(mut self, text: impl Into<String>) -> Self {
-        self.quit_message = Some(text.into());
-        self
-    }
-
-    /// Sets everybody's limits. Default: none.
-    pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = Some(limits);
-        self
-    }
-
     /// Shows users the whole tree of the machine ([`UnixFilesystem`](crate::UnixFilesystem)): a login lands in the home and
     /// may leave it. One whose home cannot be entered begins in `/`. Default: false, a user's `/` is
     /// his home and nothing outside of it can be reached.
     pub fn whole_tree(mut self, whole: bool) -> Self {
         self.whole_tree = whole;
-        self
-    }
-
-    /// Says whether homes may be slow, such as on a network share
-    /// ([`LocalFilesystem::slow`](crate::LocalFilesystem::slow)). Default: false.
-    pub fn slow_files(mut self, slow: bool) -> Self {
-        self.slow_files = slow;
-        self
-    }
-
-    /// Gives one user, who may be `anonymous`, other settings than all have. The last for a user
-    /// holds.
-    pub fn override_user(mut self, name: impl Into<String>, settings: UnixOverride) -> Self {
-        self.overrides.insert(name.into(), settings);
         self
     }
 
@@ -131,27 +79,19 @@ impl UnixSettings {
 
     /// What can be told without asking the system.
     fn check_names(&self) -> Result<(), AuthorizerError> {
-        if !self.allowed_users.is_empty() && !self.rejected_users.is_empty() {
-            return Err(settings(
-                "allowed_users and rejected_users exclude each other; give one of them",
-            ));
-        }
-        if self.allowed_users.contains(ANONYMOUS) || self.rejected_users.contains(ANONYMOUS) {
-            return Err(settings(
-                "\"anonymous\" is no user of the system to allow or reject; see anonymous_user",
-            ));
-        }
         for (name, with) in &self.overrides {
             if name != ANONYMOUS && !self.admits(name) {
-                return Err(settings(&format!(
+                return Err(AuthorizerError::settings(&format!(
                     "user {name:?} is overridden and may not log in"
                 )));
             }
             if name == ANONYMOUS && with.password.is_some() {
-                return Err(settings("\"anonymous\" cannot have a password"));
+                return Err(AuthorizerError::settings(
+                    "\"anonymous\" cannot have a password",
+                ));
             }
             if name == ANONYMOUS && self.anonymous_user.is_none() {
-                return Err(settings(
+                return Err(AuthorizerError::settings(
                     "\"anonymous\" is overridden and needs an anonymous_user",
                 ));
             }
@@ -172,7 +112,7 @@ impl UnixSettings {
             for name in self.allowed_users.iter().chain(overridden) {
                 let shell = user(name)?.map(|user| user.shell);
                 if !shell.is_some_and(|shell| verify::has_valid_shell(&shell)) {
-                    return Err(settings(&format!(
+                    return Err(AuthorizerError::settings(&format!(
                         "user {name:?} has no shell of /etc/shells and could not log in; give him \
                          one, or do not require a valid shell"
                     )));
@@ -182,7 +122,9 @@ impl UnixSettings {
         let anonymous = self.anonymous_user.as_deref().map(user).transpose()?;
         if let Some(user) = anonymous.flatten() {
             if user.uid == 0 {
-                return Err(settings("the anonymous user cannot be root"));
+                return Err(AuthorizerError::settings(
+                    "the anonymous user cannot be root",
+                ));
             }
             let home = self.of(ANONYMOUS).home.unwrap_or(user.home);
             let found = fs::metadata(&home);
@@ -210,15 +152,11 @@ impl UnixSettings {
 /// The user of exactly that name: whoever writes it otherwise would name nobody who can log in.
 fn user(name: &str) -> Result<Option<Passwd>, AuthorizerError> {
     let found = accounts::passwd(name).map_err(|error| {
-        settings(&format!(
+        AuthorizerError::settings(&format!(
             "the system's users cannot be asked for {name:?}: {error}"
         ))
     })?;
     Ok(found.filter(|user| user.name == name.as_bytes()))
-}
-
-fn settings(text: &str) -> AuthorizerError {
-    AuthorizerError::Settings(text.to_owned())
 }
 
 const SHADOW: &str = "/etc/shadow";
@@ -255,56 +193,19 @@ fn privileged() -> Result<Vec<u8>, AuthorizerError> {
 #[derive(Clone, Debug, Default)]
 #[must_use = "it does nothing by itself"]
 pub struct UnixOverride {
-    pub(super) password: Option<Password>,
-    pub(super) home: Option<PathBuf>,
-    pub(super) perm: Option<Perm>,
-    pub(super) login_message: Option<String>,
-    pub(super) quit_message: Option<String>,
-    pub(super) limits: Option<Limits>,
+    pub(crate) password: Option<Password>,
+    pub(crate) home: Option<PathBuf>,
+    pub(crate) perm: Option<Perm>,
+    pub(crate) login_message: Option<String>,
+    pub(crate) quit_message: Option<String>,
+    pub(crate) limits: Option<Limits>,
 }
 
 impl UnixOverride {
-    /// Nothing is different yet.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
     /// A password instead of the system's, for FTP alone. The user may then have none of the
     /// system's or a locked one; an account that has expired is refused all the same.
     pub fn password(mut self, password: impl AsRef<[u8]>) -> Self {
         self.password = Some(Password::new(password.as_ref()));
-        self
-    }
-
-    /// A home instead of the system's. It is opened with the user's rights.
-    pub fn home(mut self, home: impl AsRef<Path>) -> Self {
-        // Absolute now, lest a later chdir(2) moves it.
-        let home = home.as_ref();
-        self.home = Some(std::path::absolute(home).unwrap_or_else(|_| home.to_owned()));
-        self
-    }
-
-    /// What he may do, as far as the system lets him.
-    pub fn perm(mut self, perm: Perm) -> Self {
-        self.perm = Some(perm);
-        self
-    }
-
-    /// The text of the `230` reply to his login.
-    pub fn msg_login(mut self, text: impl Into<String>) -> Self {
-        self.login_message = Some(text.into());
-        self
-    }
-
-    /// The text of the `221` reply to his QUIT.
-    pub fn msg_quit(mut self, text: impl Into<String>) -> Self {
-        self.quit_message = Some(text.into());
-        self
-    }
-
-    /// His limits.
-    pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = Some(limits);
         self
     }
 }

@@ -1,7 +1,7 @@
 //! Which users of Windows may log in, and how: checked as a whole before anybody does.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::auth::dummy::ANONYMOUS;
 use crate::auth::{AuthorizerError, Limits, Password};
@@ -12,16 +12,16 @@ use crate::sys::token::{self, Sid, Token};
 #[derive(Clone, Debug)]
 #[must_use = "settings do nothing until they are built"]
 pub struct WindowsSettings {
-    pub(super) global_perm: Perm,
-    allowed_users: Vec<String>,
-    rejected_users: Vec<String>,
-    pub(super) anonymous: Option<(String, Password)>,
-    pub(super) login_message: Option<String>,
-    pub(super) quit_message: Option<String>,
-    pub(super) limits: Option<Limits>,
-    pub(super) network_logon: bool,
-    pub(super) slow_files: bool,
-    overrides: BTreeMap<String, WindowsOverride>,
+    pub(crate) global_perm: Perm,
+    pub(crate) allowed_users: Vec<String>,
+    pub(crate) rejected_users: Vec<String>,
+    pub(crate) anonymous: Option<(String, Password)>,
+    pub(crate) login_message: Option<String>,
+    pub(crate) quit_message: Option<String>,
+    pub(crate) limits: Option<Limits>,
+    pub(crate) network_logon: bool,
+    pub(crate) slow_files: bool,
+    pub(crate) overrides: BTreeMap<String, WindowsOverride>,
 }
 
 impl Default for WindowsSettings {
@@ -42,26 +42,6 @@ impl Default for WindowsSettings {
 }
 
 impl WindowsSettings {
-    /// What everybody may do but `anonymous`, as far as the system lets him. Default:
-    /// [`Perm::ALL`].
-    pub fn global_perm(mut self, perm: Perm) -> Self {
-        self.global_perm = perm;
-        self
-    }
-
-    /// Only these may log in. Default, and with no names: everybody. It excludes
-    /// [`rejected_users`](Self::rejected_users).
-    pub fn allowed_users(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.allowed_users = names.into_iter().map(Into::into).collect();
-        self
-    }
-
-    /// These may not log in. Default: nobody. It excludes [`allowed_users`](Self::allowed_users).
-    pub fn rejected_users(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.rejected_users = names.into_iter().map(Into::into).collect();
-        self
-    }
-
     /// Lets `anonymous` in, with any password: as this user of the system, whose password the system
     /// needs for that, in his home, with [`Perm::READ_ONLY`]. Default: he is not let in.
     pub fn anonymous_user(
@@ -74,42 +54,11 @@ impl WindowsSettings {
         self
     }
 
-    /// Sets the text of the `230` reply to a login. Default: `Login successful.`
-    pub fn msg_login(mut self, text: impl Into<String>) -> Self {
-        self.login_message = Some(text.into());
-        self
-    }
-
-    /// Sets the text of the `221` reply to QUIT. Default: `Goodbye.`
-    pub fn msg_quit(mut self, text: impl Into<String>) -> Self {
-        self.quit_message = Some(text.into());
-        self
-    }
-
-    /// Sets everybody's limits. Default: none.
-    pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = Some(limits);
-        self
-    }
-
     /// Asks the system for a logon over the network (`LOGON32_LOGON_NETWORK`), for which users need the
     /// right to access the machine from the network, and not that to log on locally. Such a logon does
     /// not reach further machines, say for homes on shares. Default: false.
     pub fn network_logon(mut self, network: bool) -> Self {
         self.network_logon = network;
-        self
-    }
-
-    /// Says whether homes may be slow, such as on a network share
-    /// ([`LocalFilesystem::slow`](crate::LocalFilesystem::slow)). Default: false.
-    pub fn slow_files(mut self, slow: bool) -> Self {
-        self.slow_files = slow;
-        self
-    }
-
-    /// Sets what is different for one user; for `anonymous` by that name.
-    pub fn override_user(mut self, name: impl Into<String>, with: WindowsOverride) -> Self {
-        self.overrides.insert(name.into(), with);
         self
     }
 
@@ -119,7 +68,7 @@ impl WindowsSettings {
         if let Some((user, password)) = &self.anonymous
             && let Err(error) = Token::log_on(user, password.as_bytes(), self.network_logon)
         {
-            return Err(settings(&format!(
+            return Err(AuthorizerError::settings(&format!(
                 "the anonymous user {user:?} cannot log on with the password that is given: {error}"
             )));
         }
@@ -127,17 +76,6 @@ impl WindowsSettings {
     }
 
     fn people(&self) -> Result<People, AuthorizerError> {
-        if !self.allowed_users.is_empty() && !self.rejected_users.is_empty() {
-            return Err(settings(
-                "allowed_users and rejected_users exclude each other; give one of them",
-            ));
-        }
-        let mut named = self.allowed_users.iter().chain(&self.rejected_users);
-        if named.any(|name| name == ANONYMOUS) {
-            return Err(settings(
-                "\"anonymous\" is no user of the system to allow or reject; see anonymous_user",
-            ));
-        }
         let mut people = People {
             allowed: sids(&self.allowed_users)?,
             rejected: sids(&self.rejected_users)?,
@@ -146,7 +84,7 @@ impl WindowsSettings {
         for (name, with) in &self.overrides {
             if name == ANONYMOUS {
                 if self.anonymous.is_none() {
-                    return Err(settings(
+                    return Err(AuthorizerError::settings(
                         "\"anonymous\" is overridden and needs an anonymous_user",
                     ));
                 }
@@ -155,7 +93,7 @@ impl WindowsSettings {
             }
             let sid = find(name)?;
             if !people.admit(&sid) {
-                return Err(settings(&format!(
+                return Err(AuthorizerError::settings(&format!(
                     "user {name:?} is overridden and may not log in"
                 )));
             }
@@ -163,10 +101,6 @@ impl WindowsSettings {
         }
         Ok(people)
     }
-}
-
-fn settings(text: &str) -> AuthorizerError {
-    AuthorizerError::Settings(text.to_owned())
 }
 
 fn find(name: &str) -> Result<Sid, AuthorizerError> {
@@ -210,50 +144,11 @@ impl People {
 #[derive(Clone, Debug, Default)]
 #[must_use = "it does nothing by itself"]
 pub struct WindowsOverride {
-    pub(super) home: Option<PathBuf>,
-    pub(super) perm: Option<Perm>,
-    pub(super) login_message: Option<String>,
-    pub(super) quit_message: Option<String>,
-    pub(super) limits: Option<Limits>,
-}
-
-impl WindowsOverride {
-    /// Nothing is different yet.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// A home instead of the profile's. It is opened with the user's rights.
-    pub fn home(mut self, home: impl AsRef<Path>) -> Self {
-        // Absolute now, lest a later change of the current directory moves it.
-        let home = home.as_ref();
-        self.home = Some(std::path::absolute(home).unwrap_or_else(|_| home.to_owned()));
-        self
-    }
-
-    /// What he may do, as far as the system lets him.
-    pub fn perm(mut self, perm: Perm) -> Self {
-        self.perm = Some(perm);
-        self
-    }
-
-    /// The text of the `230` reply to his login.
-    pub fn msg_login(mut self, text: impl Into<String>) -> Self {
-        self.login_message = Some(text.into());
-        self
-    }
-
-    /// The text of the `221` reply to his QUIT.
-    pub fn msg_quit(mut self, text: impl Into<String>) -> Self {
-        self.quit_message = Some(text.into());
-        self
-    }
-
-    /// His limits.
-    pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = Some(limits);
-        self
-    }
+    pub(crate) home: Option<PathBuf>,
+    pub(crate) perm: Option<Perm>,
+    pub(crate) login_message: Option<String>,
+    pub(crate) quit_message: Option<String>,
+    pub(crate) limits: Option<Limits>,
 }
 
 #[cfg(test)]
