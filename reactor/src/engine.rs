@@ -12,6 +12,7 @@ use crate::timers::{Due, Timers};
 use crate::{Channel, Context, Dispatcher, Key, Ready};
 use mio::{Registry, Token};
 use std::collections::VecDeque;
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,7 +24,7 @@ pub(crate) enum After {
 
 pub(crate) struct Engine {
     pub(crate) registry: Registry,
-    pub(crate) slots: Slots,
+    pub(crate) slots: Slots<Box<dyn Dispatcher>>,
     pub(crate) timers: Timers,
     /// Wakes the loop for timers that are far off. A loop for a few sources saves the descriptor.
     pub(crate) alarm: Option<Alarm>,
@@ -87,6 +88,16 @@ impl Engine {
             true => self.now,
             false => self.refresh(),
         }
+    }
+
+    pub(crate) fn watch_signals(&mut self, key: Key, signals: &[i32]) -> io::Result<()> {
+        if self.slots.get(key).is_none() {
+            return Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                "there is no such dispatcher to watch signals",
+            ));
+        }
+        self.signals.watch(&self.registry, key, signals)
     }
 
     pub(crate) fn scratch(&mut self) -> &mut [u8] {

@@ -1,9 +1,9 @@
 //! Which dispatchers of one loop watch which signals. Catching them is the business of `sys`.
 
-use crate::engine::Engine;
 use crate::ready::SIGNALS;
 use crate::sys::Watch;
 use crate::{Key, sys};
+use mio::Registry;
 use std::io;
 
 pub(crate) struct Signals {
@@ -47,20 +47,18 @@ impl Signals {
             }
         }
     }
-}
 
-impl Engine {
-    pub(crate) fn watch_signals(&mut self, key: Key, signals: &[i32]) -> io::Result<()> {
-        if self.slots.get(key).is_none() {
-            return Err(io::Error::new(
-                io::ErrorKind::NotFound,
-                "there is no such dispatcher to watch signals",
-            ));
-        }
-        if self.signals.watch.is_none() {
+    /// A dispatcher watches these signals, all or none of them.
+    pub(crate) fn watch(
+        &mut self,
+        registry: &Registry,
+        key: Key,
+        signals: &[i32],
+    ) -> io::Result<()> {
+        if self.watch.is_none() {
             let mut watch = Watch::new()?;
-            watch.register(&self.registry, SIGNALS)?;
-            self.signals.watch = Some(watch);
+            watch.register(registry, SIGNALS)?;
+            self.watch = Some(watch);
         }
         let mut added = Vec::new();
         for &signal in signals {
@@ -75,7 +73,7 @@ impl Engine {
     }
 
     fn add_watcher(&mut self, signal: i32, key: Key, added: &mut Vec<i32>) -> io::Result<()> {
-        let Signals { watchers, watch } = &mut self.signals;
+        let Signals { watchers, watch } = self;
         if watchers.contains(&(signal, key)) {
             return Ok(());
         }
@@ -91,7 +89,7 @@ impl Engine {
     }
 
     fn drop_watcher(&mut self, signal: i32, key: Key) {
-        let Signals { watchers, watch } = &mut self.signals;
+        let Signals { watchers, watch } = self;
         watchers.retain(|&watcher| watcher != (signal, key));
         if let Some(watch) = watch
             .as_mut()

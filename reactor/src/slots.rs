@@ -1,13 +1,12 @@
-//! The slab of dispatchers: who lives where, under which generation, and the few bits the loop
+//! The slab of what lives on the loop: who lives where, under which generation, and the few bits the loop
 //! keeps about each channel. Small on purpose: an idle dispatcher costs its slot and its own box.
 
-use crate::dispatcher::Dispatcher;
 use crate::ready::{Channel, Key, MAX_SLOTS};
 use crate::timers;
 
 const NONE: u32 = u32::MAX;
 
-pub(crate) struct Slot {
+pub(crate) struct Slot<T> {
     generation: u32,
     live: bool,
     /// Channels that asked for `again` and wait for their turn.
@@ -23,10 +22,10 @@ pub(crate) struct Slot {
     /// Guards alive per channel; 0 is awake.
     asleep: [u32; Channel::COUNT],
     /// `None` while a callback runs, and when free.
-    dispatcher: Option<Box<dyn Dispatcher>>,
+    dispatcher: Option<T>,
 }
 
-impl Slot {
+impl<T> Slot<T> {
     pub(crate) fn is_asleep(&self, channel: Channel) -> bool {
         self.asleep[channel.index()] > 0
     }
@@ -51,14 +50,14 @@ impl Slot {
     }
 }
 
-pub(crate) struct Slots {
-    slots: Vec<Slot>,
+pub(crate) struct Slots<T> {
+    slots: Vec<Slot<T>>,
     free: u32,
     len: usize,
 }
 
-impl Slots {
-    pub(crate) fn new() -> Slots {
+impl<T> Slots<T> {
+    pub(crate) fn new() -> Slots<T> {
         Slots {
             slots: Vec::new(),
             free: NONE,
@@ -67,10 +66,7 @@ impl Slots {
     }
 
     /// The box comes back when no token could name another slot.
-    pub(crate) fn insert(
-        &mut self,
-        dispatcher: Box<dyn Dispatcher>,
-    ) -> Result<Key, Box<dyn Dispatcher>> {
+    pub(crate) fn insert(&mut self, dispatcher: T) -> Result<Key, T> {
         if self.free == NONE {
             if self.slots.len() >= MAX_SLOTS {
                 return Err(dispatcher);
@@ -100,18 +96,18 @@ impl Slots {
         })
     }
 
-    pub(crate) fn get_mut(&mut self, key: Key) -> Option<&mut Slot> {
+    pub(crate) fn get_mut(&mut self, key: Key) -> Option<&mut Slot<T>> {
         let slot = self.slots.get_mut(key.slot as usize)?;
         (slot.live && slot.generation == key.generation).then_some(slot)
     }
 
-    pub(crate) fn get(&self, key: Key) -> Option<&Slot> {
+    pub(crate) fn get(&self, key: Key) -> Option<&Slot<T>> {
         let slot = self.slots.get(key.slot as usize)?;
         (slot.live && slot.generation == key.generation).then_some(slot)
     }
 
     /// The slot by its number alone, whoever lives there.
-    pub(crate) fn at(&mut self, index: usize) -> Option<(Key, &mut Slot)> {
+    pub(crate) fn at(&mut self, index: usize) -> Option<(Key, &mut Slot<T>)> {
         let slot = self.slots.get_mut(index).filter(|slot| slot.live)?;
         let key = Key {
             slot: index as u32,
@@ -120,11 +116,11 @@ impl Slots {
         Some((key, slot))
     }
 
-    pub(crate) fn take(&mut self, key: Key) -> Option<Box<dyn Dispatcher>> {
+    pub(crate) fn take(&mut self, key: Key) -> Option<T> {
         self.get_mut(key)?.dispatcher.take()
     }
 
-    pub(crate) fn put_back(&mut self, key: Key, dispatcher: Box<dyn Dispatcher>) {
+    pub(crate) fn put_back(&mut self, key: Key, dispatcher: T) {
         if let Some(slot) = self.get_mut(key) {
             slot.dispatcher = Some(dispatcher);
         }
@@ -166,20 +162,16 @@ impl Slots {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Context, Ready};
+    use crate::Dispatcher;
 
-    struct Nothing;
-    impl Dispatcher for Nothing {
-        fn ready(&mut self, _: &mut Context<'_>, _: Channel, _: Ready) {}
-    }
-
-    fn insert(slots: &mut Slots) -> Key {
-        slots.insert(Box::new(Nothing)).ok().unwrap()
+    fn insert(slots: &mut Slots<()>) -> Key {
+        slots.insert(()).unwrap()
     }
 
     #[test]
     fn a_slot_stays_small() {
-        assert!(size_of::<Slot>() <= 80, "{}", size_of::<Slot>());
+        let size = size_of::<Slot<Box<dyn Dispatcher>>>();
+        assert!(size <= 80, "{size}");
     }
 
     #[test]

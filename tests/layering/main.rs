@@ -181,11 +181,22 @@ fn nothing_is_left_undone() {
 
 #[test]
 fn no_files_name_each_other_in_a_circle() {
-    let sources = sources(&["src"]);
-    let faults = ["src/", "src/bin/ftpbench/"]
+    let sources = sources(&["src", "reactor/src"]);
+    let faults = ["src/", "src/bin/ftpbench/", "reactor/src/"]
         .iter()
         .flat_map(|root| Crate::new(root, &sources).circles());
-    expect_none(faults.collect());
+    expect_none(faults.filter(|fault| !is_of_the_loop(fault)).collect());
+}
+
+/// The one circle there is: the loop calls dispatchers, with a context by which they reach the loop, and
+/// so do closures that threads post. Each of the four is of no use without the others.
+fn is_of_the_loop(arrow: &str) -> bool {
+    let ends = arrow.split(':').next().unwrap_or_default();
+    ends.split(" -> ").all(|file| {
+        ["context", "dispatcher", "engine", "post"]
+            .iter()
+            .any(|one| file == format!("reactor/src/{one}.rs"))
+    })
 }
 
 #[test]
