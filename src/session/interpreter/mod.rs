@@ -5,7 +5,7 @@
 //! server-PI: who is logged in, TYPE, REST, RNFR, what the data connection is for. It has no
 //! socket, opens no file and reads no clock, so every rule of it is tested as plain values.
 //!
-//! A command runs from its row in [`table`] to its final reply in one function; where
+//! A command runs from its row in [`commands`] to its final reply in one function; where
 //! it must wait, it leaves what comes then as a closure ([`wait`]). While it waits no further line
 //! is taken ([`Interpreter::wants_line`]), so every line gets exactly one final reply, in order.
 
