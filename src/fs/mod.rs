@@ -10,6 +10,8 @@ mod names;
 mod overlay;
 mod pointer;
 mod read_only;
+#[cfg(test)]
+mod testing;
 #[cfg(unix)]
 mod unix;
 

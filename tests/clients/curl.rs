@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use crate::common::{PASSWORD, USER, sample};
-use crate::stage::Stage;
+use crate::stage::{Stage, expect_long_list};
 use crate::tree::{self, ODD_NAMES};
 
 each_way!("curl":
@@ -120,16 +120,7 @@ fn lists(stage: &Stage) {
     stage.server.mkdir("sub/nested");
     assert_eq!(at(stage, &["--list-only"], "sub/"), "a file\nnested\n");
     let long = at(stage, &[], "sub/");
-    let lines: Vec<&str> = long.lines().collect();
-    assert_eq!(lines.len(), 2, "{long}");
-    assert!(
-        lines[0].starts_with("-rw") && lines[0].ends_with(" a file"),
-        "{long}"
-    );
-    assert!(
-        lines[1].starts_with("drwx") && lines[1].ends_with(" nested"),
-        "{long}"
-    );
+    expect_long_list(&long);
     let machine = at(stage, &["-X", "MLSD"], "sub/");
     assert!(machine.contains("size=5;type=file;"), "{machine}");
     assert_eq!(at(stage, &["--list-only"], "sub/nested/"), "");

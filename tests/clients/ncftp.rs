@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use crate::common::{PASSWORD, USER, sample};
-use crate::stage::Stage;
+use crate::stage::{Stage, expect_long_list};
 use crate::tree;
 
 each_way!("ncftpput" over IPv4:
@@ -130,16 +130,7 @@ fn lists(stage: &Stage) {
     // With -R it relies on LIST -R, and is content with what comes without: the first level.
     for option in ["-l", "-R"] {
         let long = ls(stage, &[option], "sub/");
-        let lines: Vec<&str> = long.lines().collect();
-        assert_eq!(lines.len(), 2, "{long}");
-        assert!(
-            lines[0].starts_with("-rw") && lines[0].ends_with(" a file"),
-            "{long}"
-        );
-        assert!(
-            lines[1].starts_with("drwx") && lines[1].ends_with(" nested"),
-            "{long}"
-        );
+        expect_long_list(&long);
     }
 }
 

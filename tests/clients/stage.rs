@@ -268,3 +268,18 @@ fn kill(group: u32) {
         .status();
     assert!(killed.is_ok(), "no shell");
 }
+
+/// A long list of the file `a file` and the folder `nested`.
+#[track_caller]
+pub(crate) fn expect_long_list(long: &str) {
+    let lines: Vec<&str> = long.lines().collect();
+    assert_eq!(lines.len(), 2, "{long}");
+    assert!(
+        lines[0].starts_with("-rw") && lines[0].ends_with(" a file"),
+        "{long}"
+    );
+    assert!(
+        lines[1].starts_with("drwx") && lines[1].ends_with(" nested"),
+        "{long}"
+    );
+}

@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use crate::common::{PASSWORD, USER, sample};
-use crate::stage::Stage;
+use crate::stage::{Stage, expect_long_list};
 use crate::tree;
 
 each_way!("tnftp":
@@ -82,16 +82,7 @@ fn lists(stage: &Stage) {
     );
     let read = |name: &str| String::from_utf8(stage.read(name)).expect("a list in UTF-8");
     let long = read("long");
-    let lines: Vec<&str> = long.lines().collect();
-    assert_eq!(lines.len(), 2, "{long}");
-    assert!(
-        lines[0].starts_with("-rw") && lines[0].ends_with(" a file"),
-        "{long}"
-    );
-    assert!(
-        lines[1].starts_with("drwx") && lines[1].ends_with(" nested"),
-        "{long}"
-    );
+    expect_long_list(&long);
     assert!(read("all").contains(" a file"), "{}", read("all"));
     let mut short = read("short").replace("sub/", "");
     short.retain(|letter| letter != '\r');

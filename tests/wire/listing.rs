@@ -378,19 +378,25 @@ fn made_up(files: MadeUp) -> TestServer {
     })
 }
 
+/// A directory of which most names come when the gate is open.
+fn huge() -> (TestServer, Gate) {
+    let gate = Gate::default();
+    let files = MadeUp {
+        count: HUGE,
+        before_gate: 10_000,
+        gate: gate.clone(),
+        slow: false,
+    };
+    (made_up(files), gate)
+}
+
 /// The rest of the listing is not given before another client has had its answer.
 #[test]
 fn a_huge_listing_keeps_nobody_waiting() {
     if crate::common::cannot_reach_callbacks() {
         return;
     }
-    let gate = Gate::default();
-    let server = made_up(MadeUp {
-        count: HUGE,
-        before_gate: 10_000,
-        gate: gate.clone(),
-        slow: false,
-    });
+    let (server, gate) = huge();
     let mut other = server.login();
     for command in ["LIST", "NLST", "MLSD"] {
         let mut client = server.login();
@@ -414,13 +420,7 @@ fn a_huge_listing_can_be_aborted_and_left() {
     if crate::common::cannot_reach_callbacks() {
         return;
     }
-    let gate = Gate::default();
-    let server = made_up(MadeUp {
-        count: HUGE,
-        before_gate: 10_000,
-        gate: gate.clone(),
-        slow: false,
-    });
+    let (server, gate) = huge();
     let mut client = server.login();
     let data = client.begin("LIST");
     client.line("ABOR");

@@ -157,8 +157,8 @@ fn two_guards_are_two() {
     client.expect_replies(&[211, 200]);
 }
 
-#[test]
-fn a_slow_login_keeps_only_its_own_client_waiting() {
+/// A login waits for the gate.
+fn slow_logins() -> (TestServer, Gate) {
     let gate = Gate::default();
     let files = MadeUp {
         count: 1,
@@ -171,6 +171,12 @@ fn a_slow_login_keeps_only_its_own_client_waiting() {
         slow_login: Some(gate.clone()),
     };
     let server = TestServer::with(|builder| builder.authorizer(authorizer));
+    (server, gate)
+}
+
+#[test]
+fn a_slow_login_keeps_only_its_own_client_waiting() {
+    let (server, gate) = slow_logins();
     let mut waiting: Vec<_> = (0..3).map(|_| server.connect()).collect();
     for client in &mut waiting {
         client.send("USER slow\r\nPASS x\r\nPWD\r\n");
@@ -192,18 +198,7 @@ fn a_slow_login_keeps_only_its_own_client_waiting() {
 
 #[test]
 fn a_server_can_be_stopped_while_a_login_is_slow() {
-    let gate = Gate::default();
-    let files = MadeUp {
-        count: 1,
-        before_gate: usize::MAX,
-        gate: Gate::default(),
-        slow: false,
-    };
-    let authorizer = AllMadeUp {
-        files,
-        slow_login: Some(gate.clone()),
-    };
-    let server = TestServer::with(|builder| builder.authorizer(authorizer));
+    let (server, gate) = slow_logins();
     let mut client = server.connect();
     client.send("USER slow\r\nPASS x\r\n");
     client.expect_reply(331);

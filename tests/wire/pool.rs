@@ -263,8 +263,7 @@ impl Handler for Leaving {
     }
 }
 
-#[test]
-fn what_follows_work_is_dropped_with_its_session() {
+fn leaving() -> (TestServer, Arc<Record>, Gate) {
     let (record, gate) = (Arc::new(Record::default()), Gate::default());
     let (for_handlers, its_gate) = (Arc::clone(&record), gate.clone());
     let server = TestServer::with(|builder| {
@@ -273,6 +272,12 @@ fn what_follows_work_is_dropped_with_its_session() {
             gate: its_gate.clone(),
         })
     });
+    (server, record, gate)
+}
+
+#[test]
+fn what_follows_work_is_dropped_with_its_session() {
+    let (server, record, gate) = leaving();
     let mut client = server.login();
     client.line("FEAT");
     record.wait_for("work");
@@ -292,14 +297,7 @@ fn what_follows_work_is_dropped_with_its_session() {
 
 #[test]
 fn work_is_followed_though_its_client_has_gone() {
-    let (record, gate) = (Arc::new(Record::default()), Gate::default());
-    let (for_handlers, its_gate) = (Arc::clone(&record), gate.clone());
-    let server = TestServer::with(|builder| {
-        builder.handler(move |_| Leaving {
-            record: Arc::clone(&for_handlers),
-            gate: its_gate.clone(),
-        })
-    });
+    let (server, record, gate) = leaving();
     let mut client = server.login();
     client.line("FEAT");
     record.wait_for("work");

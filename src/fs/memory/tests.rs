@@ -1,39 +1,10 @@
 //! The file system in memory: what a disk does, and where it ends.
 
-use std::io::{self, ErrorKind};
+use std::io::ErrorKind;
 
 use super::MemoryFilesystem;
-use crate::fs::{FileSystem, OpenMode, describe};
-use crate::proto::path::VirtualPath;
-
-fn path(name: &str) -> VirtualPath {
-    name.parse().unwrap()
-}
-
-fn put(files: &MemoryFilesystem, name: &str, mode: OpenMode, data: &str) -> io::Result<()> {
-    let mut file = files.open(&path(name), mode)?;
-    file.write_all(data.as_bytes())?;
-    file.close()
-}
-
-fn text(files: &MemoryFilesystem, name: &str) -> String {
-    String::from_utf8(files.read(name).unwrap()).unwrap()
-}
-
-fn names(files: &MemoryFilesystem, name: &str) -> Vec<String> {
-    let mut names = Vec::new();
-    let mut directory = files.read_dir(&path(name)).unwrap();
-    while directory.read_names(2, &mut names).unwrap() {}
-    let names = names
-        .into_iter()
-        .map(|name| String::from_utf8(name).unwrap());
-    names.collect()
-}
-
-#[track_caller]
-fn says<T>(result: io::Result<T>, text: &str) {
-    assert_eq!(describe(&result.err().expect("an error")), text);
-}
+use crate::fs::testing::{names, path, put, says, text};
+use crate::fs::{FileSystem, OpenMode};
 
 #[test]
 fn files_are_read_written_appended_and_resumed() {

@@ -2,17 +2,14 @@
 
 mod model;
 
-use std::io::{self, ErrorKind};
+use std::io::ErrorKind;
 
 use super::Overlay;
-use crate::fs::{FileSystem, MemoryFilesystem, OpenMode, ReadOnly, describe};
+use crate::fs::testing::{names, path, put, read, says, text};
+use crate::fs::{FileSystem, MemoryFilesystem, OpenMode, ReadOnly};
 use crate::proto::path::VirtualPath;
 
 type InMemory = Overlay<MemoryFilesystem, MemoryFilesystem>;
-
-fn path(name: &str) -> VirtualPath {
-    name.parse().unwrap()
-}
 
 /// A lower layer with files and directories, whatever it is of.
 fn fill(files: &dyn FileSystem) {
@@ -35,43 +32,6 @@ fn in_memory() -> InMemory {
     let lower = MemoryFilesystem::new();
     fill(&lower);
     Overlay::new(MemoryFilesystem::new(), lower)
-}
-
-fn put(files: &dyn FileSystem, name: &str, mode: OpenMode, data: &str) -> io::Result<()> {
-    let mut file = files.open(&path(name), mode)?;
-    file.write_all(data.as_bytes())?;
-    file.close()
-}
-
-fn read(files: &dyn FileSystem, name: &VirtualPath) -> io::Result<Vec<u8>> {
-    let mut file = files.open(name, OpenMode::Read)?;
-    let (mut data, mut buf) = (Vec::new(), [0; 1000]);
-    loop {
-        match file.read(&mut buf)? {
-            0 => return Ok(data),
-            count => data.extend_from_slice(&buf[..count]),
-        }
-    }
-}
-
-fn text(files: &dyn FileSystem, name: &str) -> String {
-    String::from_utf8(read(files, &path(name)).unwrap()).unwrap()
-}
-
-fn names(files: &dyn FileSystem, name: &str) -> Vec<String> {
-    let mut names = Vec::new();
-    let mut directory = files.read_dir(&path(name)).unwrap();
-    while directory.read_names(2, &mut names).unwrap() {}
-    names.sort();
-    let names = names
-        .into_iter()
-        .map(|name| String::from_utf8(name).unwrap());
-    names.collect()
-}
-
-#[track_caller]
-fn says<T>(result: io::Result<T>, text: &str) {
-    assert_eq!(describe(&result.err().expect("an error")), text);
 }
 
 /// All that can be seen: paths with mode and content; of directories, none.

@@ -2,7 +2,8 @@
 
 use std::io;
 
-use super::{fill, path, put, tree};
+use super::{fill, tree};
+use crate::fs::testing::{path, put};
 use crate::fs::{FileSystem, LocalFilesystem, MemoryFilesystem, OpenMode, Overlay};
 use crate::proto::path::VirtualPath;
 
