@@ -5,14 +5,16 @@
 //! where that works, else through the loop's scratch buffer, and what is received goes to a file by
 //! `splice(2)`, else through that buffer.
 //!
-//! This file has the turn: budget, throttle, progress. [`send`] has a step of a download, [`cold`] what of
-//! it has to come from the disk first, [`receive`] a step of an upload.
+//! This file has what a flow is. Above it stand [`turn`], its turn within budget and bandwidth, [`send`] with a
+//! step of a download, and [`receive`] with one of an upload; below it [`cold`], what of a file has to come from
+//! the disk first.
 
 mod cold;
 pub(crate) mod ready;
 mod receive;
 mod send;
 mod source;
+mod turn;
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -27,15 +29,9 @@ use super::work::job::{Job, Outcome, Source};
 use crate::fs::File;
 use crate::proto::ascii::{FromNetwork, ToNetwork};
 use crate::proto::throttle::Throttle;
-use crate::stream::{Stream, Wants};
+use crate::stream::Wants;
 use crate::sys::splice::Pipes;
 
-/// Bytes a flow may move before others have their turn; a step is not cut short for it, so there may be
-/// half as much more. Large, because large reads wake and acknowledge less often: those who only want a
-/// reply are kept waiting by the queue's part of a turn, not by this.
-const BUDGET: usize = 1024 * 1024;
-/// System calls a flow may make before others have their turn.
-const MAX_CALLS: usize = 16;
 /// Bytes that are read at once where `sendfile` is not used, by a worker thread too, and that a
 /// listing is formatted to at once.
 const CHUNK: usize = 64 * 1024;
@@ -45,7 +41,7 @@ const CHUNK: usize = 64 * 1024;
 const SMALL: u64 = 16 * 1024;
 
 /// What a flow needs to go on.
-pub(super) enum Turn {
+pub(crate) enum Turn {
     /// Another turn: the budget is spent.
     Again,
     /// The connection.
@@ -106,7 +102,7 @@ enum Side {
 }
 
 /// What a flow may use of its loop.
-pub(super) struct Means<'a> {
+pub(crate) struct Means<'a> {
     pub(super) scratch: &'a mut [u8],
     #[cfg_attr(not(unix), allow(dead_code, reason = "for splice(2)"))]
     pub(super) pipes: &'a Pipes,
@@ -262,54 +258,6 @@ impl Flow {
                 self.side,
                 Side::Send { source: None, .. } | Side::Receive { file: None, .. }
             )
-    }
-
-    /// Moves what can be moved now.
-    pub(super) fn turn(
-        &mut self,
-        stream: &mut Stream,
-        means: &mut Means<'_>,
-        now: Instant,
-    ) -> Turn {
-        let mut left = BUDGET;
-        if std::mem::take(&mut self.starved) {
-            // Until now it was not the client's time.
-            self.moved = now;
-        }
-        for _ in 0..MAX_CALLS {
-            let chunk = BUDGET
-                .min(self.throttle.as_ref().map_or(BUDGET, Throttle::chunk))
-                .min(self.allowance.as_ref().map_or(BUDGET, Allowance::chunk));
-            let (before, queued) = (self.progress, stream.unsent());
-            let turn = match self.side {
-                Side::Send { .. } => self.send_some(stream, means.scratch, chunk),
-                Side::Receive { .. } => self.receive_some(stream, means, chunk),
-            };
-            let sent = (self.progress.sent - before.sent) as usize;
-            let moved = sent + (self.progress.received - before.received) as usize;
-            if moved > 0 || stream.unsent() < queued {
-                self.moved = now;
-            }
-            left = left.saturating_sub(moved.max(stream.take_work()));
-            if let Some(turn) = turn {
-                return turn;
-            }
-            if let Some(pause) = self.pause(moved, now) {
-                return Turn::Pause(pause);
-            }
-            if left < BUDGET / 2 {
-                break;
-            }
-        }
-        Turn::Again
-    }
-
-    /// How long to pause when so many bytes have moved.
-    fn pause(&mut self, moved: usize, now: Instant) -> Option<Duration> {
-        let own = self.throttle.as_mut();
-        let own = own.and_then(|throttle| throttle.used(moved, now));
-        let shared = self.allowance.as_ref();
-        own.max(shared.and_then(|allowance| allowance.used(moved, now)))
     }
 
     /// A worker thread gives back what it had; `Some` when that ends the flow.

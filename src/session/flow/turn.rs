@@ -1,0 +1,65 @@
+//! A turn of a flow: as many steps as its budget and its bandwidth allow.
+
+use std::time::{Duration, Instant};
+
+use super::{Flow, Means, Side, Turn};
+use crate::proto::throttle::Throttle;
+use crate::session::limits::census::Allowance;
+use crate::stream::Stream;
+
+/// Bytes a flow may move before others have their turn; a step is not cut short for it, so there may be
+/// half as much more. Large, because large reads wake and acknowledge less often: those who only want a
+/// reply are kept waiting by the queue's part of a turn, not by this.
+const BUDGET: usize = 1024 * 1024;
+/// System calls a flow may make before others have their turn.
+const MAX_CALLS: usize = 16;
+
+impl Flow {
+    /// Moves what can be moved now.
+    pub(crate) fn turn(
+        &mut self,
+        stream: &mut Stream,
+        means: &mut Means<'_>,
+        now: Instant,
+    ) -> Turn {
+        let mut left = BUDGET;
+        if std::mem::take(&mut self.starved) {
+            // Until now it was not the client's time.
+            self.moved = now;
+        }
+        for _ in 0..MAX_CALLS {
+            let chunk = BUDGET
+                .min(self.throttle.as_ref().map_or(BUDGET, Throttle::chunk))
+                .min(self.allowance.as_ref().map_or(BUDGET, Allowance::chunk));
+            let (before, queued) = (self.progress, stream.unsent());
+            let turn = match self.side {
+                Side::Send { .. } => self.send_some(stream, means.scratch, chunk),
+                Side::Receive { .. } => self.receive_some(stream, means, chunk),
+            };
+            let sent = (self.progress.sent - before.sent) as usize;
+            let moved = sent + (self.progress.received - before.received) as usize;
+            if moved > 0 || stream.unsent() < queued {
+                self.moved = now;
+            }
+            left = left.saturating_sub(moved.max(stream.take_work()));
+            if let Some(turn) = turn {
+                return turn;
+            }
+            if let Some(pause) = self.pause(moved, now) {
+                return Turn::Pause(pause);
+            }
+            if left < BUDGET / 2 {
+                break;
+            }
+        }
+        Turn::Again
+    }
+
+    /// How long to pause when so many bytes have moved.
+    fn pause(&mut self, moved: usize, now: Instant) -> Option<Duration> {
+        let own = self.throttle.as_mut();
+        let own = own.and_then(|throttle| throttle.used(moved, now));
+        let shared = self.allowance.as_ref();
+        own.max(shared.and_then(|allowance| allowance.used(moved, now)))
+    }
+}
