@@ -2,175 +2,21 @@
 //! how much of it, is the test's choice.
 
 mod barren;
+mod duo;
 mod pem;
 mod resumption;
 
-use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, ClientConnection, SupportedProtocolVersion};
+use rustls::{ClientConfig, SupportedProtocolVersion};
 
+use self::duo::{Duo, End, data_duo, kind, sample};
 use super::testing::Pki;
 use super::*;
 
 const VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS12, &TLS13];
-
-#[derive(Clone, Copy, PartialEq)]
-enum End {
-    No,
-    Fin,
-    Reset,
-}
-
-/// A transport with ends that a test can see and cut.
-struct Wire {
-    to_server: VecDeque<u8>,
-    to_client: VecDeque<u8>,
-    /// Bytes that the client's side takes before somebody reads them.
-    room: usize,
-    end: End,
-}
-
-impl Read for Wire {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        if !self.to_server.is_empty() {
-            self.to_server.make_contiguous();
-            return self.to_server.read(buf);
-        }
-        match self.end {
-            End::No => Err(io::ErrorKind::WouldBlock.into()),
-            End::Fin => Ok(0),
-            End::Reset => Err(io::ErrorKind::ConnectionReset.into()),
-        }
-    }
-}
-
-impl Write for Wire {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        let count = buf.len().min(self.room - self.to_client.len());
-        if count == 0 {
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
-        self.to_client.extend(&buf[..count]);
-        Ok(count)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-struct Duo {
-    wire: Wire,
-    server: Tunnel,
-    client: ClientConnection,
-    scratch: Vec<u8>,
-}
-
-impl Duo {
-    fn new(server: Tunnel, client: &Arc<ClientConfig>) -> Duo {
-        let name = "localhost".try_into().unwrap();
-        let mut client = ClientConnection::new(Arc::clone(client), name).unwrap();
-        client.set_buffer_limit(None);
-        let wire = Wire {
-            to_server: VecDeque::new(),
-            to_client: VecDeque::new(),
-            room: 1 << 20,
-            end: End::No,
-        };
-        let scratch = vec![0; 1088 * 1024];
-        Duo {
-            wire,
-            server,
-            client,
-            scratch,
-        }
-    }
-
-    /// Everything that the client has to say goes onto the wire.
-    fn client_sends(&mut self) {
-        while self.client.wants_write() {
-            self.client.write_tls(&mut self.wire.to_server).unwrap();
-        }
-    }
-
-    /// The client takes what is on the wire; gives its plaintext.
-    fn client_takes(&mut self) -> Vec<u8> {
-        let mut plain = Vec::new();
-        while !self.wire.to_client.is_empty() {
-            self.client.read_tls(&mut self.wire.to_client).unwrap();
-            let state = self.client.process_new_packets().unwrap();
-            let at = plain.len();
-            plain.resize(at + state.plaintext_bytes_to_read(), 0);
-            self.client.reader().read_exact(&mut plain[at..]).unwrap();
-        }
-        plain
-    }
-
-    fn try_shake_hands(&mut self) -> io::Result<()> {
-        loop {
-            self.client_sends();
-            let done = self.server.handshake(&mut self.wire, &mut self.scratch)?;
-            self.client_takes();
-            if done && !self.client.is_handshaking() {
-                return Ok(());
-            }
-        }
-    }
-
-    fn shaken(mut self) -> Duo {
-        self.try_shake_hands().unwrap();
-        self.client_takes();
-        self
-    }
-
-    fn read(&mut self, max: usize) -> io::Result<Vec<u8>> {
-        let count = self.server.read(&mut self.wire, &mut self.scratch, max)?;
-        Ok(self.scratch[..count].to_vec())
-    }
-
-    /// Reads until there is nothing more; the last result but `Ok` with bytes.
-    fn read_all(&mut self, max: usize) -> (Vec<u8>, io::Result<()>) {
-        let mut all = Vec::new();
-        loop {
-            match self.read(max) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Ok(bytes) if bytes.is_empty() => return (all, Ok(())),
-                Ok(bytes) => {
-                    // A record is taken whole.
-                    assert!(bytes.len() < max + 16 * 1024);
-                    all.extend(bytes);
-                }
-                Err(error) => return (all, Err(error)),
-            }
-        }
-    }
-
-    fn client_writes(&mut self, plain: &[u8]) {
-        self.client.writer().write_all(plain).unwrap();
-        self.client_sends();
-    }
-
-    fn client_closes(&mut self) {
-        self.client.send_close_notify();
-        self.client_sends();
-    }
-}
-
-fn sample(len: usize) -> Vec<u8> {
-    (0..len).map(|at| (at % 251) as u8).collect()
-}
-
-fn kind(result: io::Result<()>) -> io::ErrorKind {
-    result.unwrap_err().kind()
-}
-
-fn data_duo(pki: &Pki, version: &'static SupportedProtocolVersion) -> Duo {
-    let tunnel = pki.tls().session().unwrap().data().unwrap();
-    Duo::new(tunnel, &pki.client(version)).shaken()
-}
 
 #[test]
 fn plaintext_goes_both_ways_in_pieces_of_any_size() {

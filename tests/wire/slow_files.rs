@@ -1,0 +1,127 @@
+//! File systems that are slow, such as shares on a network: they delay their own clients only, who can leave
+//! them by ABOR or by going away.
+
+use std::sync::Arc;
+
+use crate::abort::stat_until;
+use crate::common::client::reset;
+use crate::common::made_up::{AllMadeUp, Gate, MadeUp};
+use crate::common::{Mode, Record, Recorder, TestServer};
+
+/// A server whose files are slow: they wait for the gate.
+fn slow_files() -> (TestServer, Gate, Arc<Record>) {
+    let gate = Gate::default();
+    let record = Arc::new(Record::default());
+    let for_handlers = Arc::clone(&record);
+    let files = MadeUp {
+        count: 1,
+        before_gate: usize::MAX,
+        gate: gate.clone(),
+        slow: true,
+    };
+    let authorizer = AllMadeUp {
+        files,
+        slow_login: None,
+    };
+    let server = TestServer::with(|builder| {
+        builder
+            .authorizer(authorizer)
+            .handler(move |_| Recorder(Arc::clone(&for_handlers)))
+    });
+    (server, gate, record)
+}
+
+#[test]
+fn slow_files_delay_their_own_client_only() {
+    let (server, gate, _) = slow_files();
+    let (mut client, mut other) = (server.login(), server.login());
+    client.send("SIZE 000000\r\nMKD dir\r\nNOOP\r\n");
+    for _ in 0..20 {
+        other.expect_alive();
+    }
+    assert!(client.is_silent());
+    gate.open();
+    client.expect_replies(&[213, 550, 200]);
+}
+
+#[test]
+fn abor_leaves_slow_files() {
+    let (server, gate, _) = slow_files();
+    let mut client = server.login();
+    let _data = client.data(Mode::Epsv);
+    client.send("LIST\r\nABOR\r\nNOOP\r\n");
+    client.expect_replies(&[426, 226, 200]);
+    client.send("SIZE 000000\r\n");
+    server.login();
+    client.send("ABOR\r\nNOOP\r\n");
+    client.expect_replies(&[426, 226, 200]);
+    gate.open();
+    assert_eq!(client.fetch("RETR 000000").len(), 50);
+}
+
+#[test]
+fn whoever_leaves_slow_files_is_not_waited_for() {
+    for (line, leave) in [
+        ("SIZE 000000", drop::<std::net::TcpStream> as fn(_)),
+        ("SIZE 000000", reset),
+        // The result of this one is wanted; but a reset says that nobody reads it.
+        ("STAT 000000", reset),
+    ] {
+        let (server, gate, record) = slow_files();
+        let mut client = server.login();
+        client.line(line);
+        server.login();
+        let stream = client.stream().try_clone().unwrap();
+        drop(client);
+        leave(stream);
+        record.wait_until(|events| {
+            let left = events.iter().filter(|event| *event == "disconnect").count();
+            left == 2
+        });
+        gate.open();
+    }
+}
+
+#[test]
+fn a_half_closed_client_still_gets_what_changes_something() {
+    let (server, gate, record) = slow_files();
+    let mut client = server.login();
+    client.send("NOOP\r\nDELE 000000\r\n");
+    client.stream().shutdown(std::net::Shutdown::Write).unwrap();
+    gate.open();
+    client.expect_replies(&[200, 550]);
+    client.expect_end();
+    record.wait_for("disconnect");
+}
+
+#[test]
+fn after_abor_the_next_data_connection_waits_for_no_old_job() {
+    let (server, gate, _) = slow_files();
+    let mut client = server.login();
+    // Its first bytes are being read.
+    let first = client.begin("RETR 000000");
+    client.line("ABOR");
+    client.expect_replies(&[426, 226]);
+    drop(first);
+    let mut second = client.data(Mode::Epsv);
+    stat_until(&mut client, "Data connection open");
+    gate.open();
+    client.started("RETR 000000");
+    let mut content = Vec::new();
+    std::io::Read::read_to_end(&mut second, &mut content).unwrap();
+    client.expect_reply(226);
+    assert_eq!(content.len(), 50);
+}
+
+#[test]
+fn a_slow_upload_and_download_move_everything() {
+    // Many jobs in a row, on a channel that is on the loop all the while.
+    let (server, gate, record) = slow_files();
+    gate.open();
+    let mut client = server.login();
+    for _ in 0..5 {
+        assert_eq!(client.fetch("RETR 000000").len(), 50);
+        client.expect_alive();
+    }
+    assert_eq!(record.count("sent /000000 50"), 5);
+}
