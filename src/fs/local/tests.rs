@@ -12,7 +12,8 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::fs::{FileKind, FileSystem, LocalFilesystem, OpenMode, describe};
+use crate::fs::testing::{path, says};
+use crate::fs::{FileKind, FileSystem, LocalFilesystem, OpenMode};
 use crate::proto::path::VirtualPath;
 
 /// `home` is the user's; `out` is next to it and none of his business.
@@ -68,17 +69,8 @@ impl Place {
     }
 }
 
-fn path(name: &str) -> VirtualPath {
-    name.parse().unwrap()
-}
-
 fn mkfifo(at: &Path) {
     assert!(Command::new("mkfifo").arg(at).status().unwrap().success());
-}
-
-#[track_caller]
-fn says<T>(result: io::Result<T>, text: &str) {
-    assert_eq!(describe(&result.err().expect("an error")), text);
 }
 
 #[track_caller]

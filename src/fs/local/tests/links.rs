@@ -3,7 +3,8 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 
-use super::{Place, outside, path, place, says};
+use super::{Place, outside, place};
+use crate::fs::testing::{path, says};
 use crate::fs::{FileKind, FileSystem, LocalFilesystem, OpenMode};
 
 #[test]

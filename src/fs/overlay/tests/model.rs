@@ -3,8 +3,10 @@
 use std::io;
 
 use super::{fill, tree};
+#[cfg(unix)]
+use crate::fs::LocalFilesystem;
 use crate::fs::testing::{path, put};
-use crate::fs::{FileSystem, LocalFilesystem, MemoryFilesystem, OpenMode, Overlay};
+use crate::fs::{FileSystem, MemoryFilesystem, OpenMode, Overlay};
 use crate::proto::path::VirtualPath;
 
 /// xorshift; the same sequence each time.
