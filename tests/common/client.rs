@@ -399,12 +399,7 @@ pub(crate) fn connect(addr: SocketAddr) -> TcpStream {
 pub(crate) fn connect_narrow(addr: SocketAddr) -> TcpStream {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None).expect("a socket");
     socket.set_recv_buffer_size(4096).expect("a small buffer");
-    socket
-        .connect_timeout(&addr.into(), PATIENCE)
-        .expect("the server listens");
-    let stream = TcpStream::from(socket);
-    patient(&stream);
-    stream
+    connected(socket, addr)
 }
 
 /// Connects from an address of one's choice.
@@ -414,6 +409,11 @@ pub(crate) fn connect_from(source: Ipv4Addr, addr: SocketAddr) -> TcpStream {
     socket
         .bind(&SocketAddr::from((source, 0)).into())
         .expect("a source address");
+    connected(socket, addr)
+}
+
+#[track_caller]
+fn connected(socket: Socket, addr: SocketAddr) -> TcpStream {
     socket
         .connect_timeout(&addr.into(), PATIENCE)
         .expect("the server listens");
