@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ftpdlib::{
     Authorizer, AuthorizerError, Builder, DummyAuthorizer, Error, FileAuthorizer, FtpServer, Perm,
-    Tls, TlsError, inherited_listener, raise_descriptor_limit,
+    Tls, TlsError, Workers, inherited_listener, raise_descriptor_limit,
 };
 
 use super::options::{Options, TlsOptions};
@@ -22,8 +22,10 @@ pub(super) fn serve(options: &Options) -> Result<(), Failure> {
         Some(tls) => builder(options, Arc::clone(&users), nat).tls(tls.clone()),
         None => builder(options, Arc::clone(&users), nat),
     };
-    // With fewer it serves fewer, and says so when they run out.
-    let _ = raise_descriptor_limit();
+    let room = raise_descriptor_limit();
+    if let Some(warning) = shortage(options.max_cons, options.workers, room) {
+        log::warn!(target: "ftpdlib", "{warning}");
+    }
     let server = match (inherited_listener()?, &options.interface) {
         (Some(listener), _) => build().listener(listener),
         (None, Some(host)) => build().bind(&resolve("--interface", host, options.port)?[..]),
@@ -32,6 +34,31 @@ pub(super) fn serve(options: &Options) -> Result<(), Failure> {
     server
         .and_then(FtpServer::serve_forever)
         .map_err(Failure::from)
+}
+
+/// What to say when there are too few descriptors for the connections that are allowed. Without a number of
+/// those it is said when they run out.
+fn shortage(
+    max_cons: usize,
+    workers: Workers,
+    room: Result<Option<u64>, Error>,
+) -> Option<String> {
+    let limit = match room {
+        Ok(limit) => limit?,
+        Err(error) => return Some(error.to_string()),
+    };
+    let share = match workers {
+        Workers::PreFork(workers) => max_cons.div_ceil(workers.max(1)),
+        // Each client's process has a limit of its own.
+        Workers::MultiProcess => 0,
+        _ => max_cons,
+    };
+    (share as u64 > limit).then(|| {
+        format!(
+            "--max-cons is {max_cons}, but a process may have {limit} descriptors only: \
+             raise the hard limit (ulimit -Hn; LimitNOFILE= of systemd)"
+        )
+    })
 }
 
 impl From<Error> for Failure {
@@ -219,6 +246,18 @@ mod tests {
                 failure.line()
             );
         }
+    }
+
+    #[test]
+    fn too_few_descriptors_are_told() {
+        let is_short = |max_cons, workers, limit| shortage(max_cons, workers, Ok(limit)).is_some();
+        assert!(is_short(1025, Workers::Async, Some(1024)));
+        assert!(is_short(1025, Workers::MultiThread, Some(1024)));
+        assert!(is_short(4097, Workers::PreFork(4), Some(1024)));
+        assert!(!is_short(4096, Workers::PreFork(4), Some(1024)));
+        assert!(!is_short(1024, Workers::Async, Some(1024)));
+        assert!(!is_short(0, Workers::Async, Some(24)) && !is_short(99, Workers::Async, None));
+        assert!(!is_short(5000, Workers::MultiProcess, Some(1024)));
     }
 
     #[test]

@@ -115,6 +115,27 @@ fn without_descriptors_it_waits_and_comes_back() {
     assert!(program.is_running());
 }
 
+#[test]
+fn a_low_limit_on_descriptors_is_raised_as_far_as_it_may_be() {
+    let home = tempfile::tempdir().unwrap();
+    let start = |limit, max_cons| {
+        let script = format!("{limit} && exec \"$@\"");
+        Program::start_by_shell(&script, home.path(), &["--max-cons", max_cons])
+    };
+    let mut program = start("ulimit -S -n 24", "0");
+    let clients: Vec<Client> = (0..60).map(|_| program.anonymous()).collect();
+    drop(clients);
+    assert!(program.is_running());
+    let is_warning = |line: &String| line.contains("24 descriptors only");
+    assert!(!program.log().all().iter().any(is_warning));
+    // Beyond the hard limit there is no way, and the operator is told before his clients are.
+    let program = start("ulimit -n 24", "100");
+    let lines = program.log().all();
+    let warning = lines.iter().find(|line| is_warning(line));
+    let warning = warning.unwrap_or_else(|| panic!("no warning in {lines:?}"));
+    assert!(warning.contains("--max-cons is 100"), "{warning}");
+}
+
 /// A download of what is not in memory asks for one.
 #[test]
 #[cfg(target_os = "linux")]

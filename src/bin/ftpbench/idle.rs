@@ -1,10 +1,11 @@
-//! Idle clients: what memory each takes.
+//! Idle clients: what memory each takes, and what it costs to let in so many.
 
 use std::io;
+use std::time::Instant;
 
 use crate::client::Client;
 use crate::contest::{Contender, one_line};
-use crate::figures::{count, number};
+use crate::figures::{Measured, Sample, Unit, count, number};
 use crate::process::Process;
 use crate::rows::many::{crowd, disperse};
 use crate::server::Server;
@@ -20,15 +21,17 @@ pub(crate) struct Memory {
     pub(crate) server: String,
     pub(crate) tls: bool,
     pub(crate) clients: u64,
-    /// Proportional set size of all its processes before and after, in bytes.
-    pub(crate) sizes: Result<(u64, u64), String>,
+    /// Proportional set size of all its processes before and after, in bytes, where it is known.
+    pub(crate) sizes: Option<(u64, u64)>,
+    /// How they logged in: one sample, or the reason why they are not there.
+    pub(crate) logins: Measured,
 }
 
 impl Memory {
     /// Bytes for each client.
     pub(crate) fn each(&self) -> Option<f64> {
-        let (before, after) = self.sizes.as_ref().ok()?;
-        Some(after.saturating_sub(*before) as f64 / self.clients as f64)
+        let (before, after) = self.sizes?;
+        Some(after.saturating_sub(before) as f64 / self.clients as f64)
     }
 
     pub(crate) fn line(&self) -> String {
@@ -38,18 +41,20 @@ impl Memory {
             self.server,
             count(self.clients)
         );
-        match (&self.sizes, self.each()) {
-            (Ok((before, after)), Some(each)) => {
-                let mib = |bytes: u64| number(bytes as f64 / f64::from(1 << 20));
-                let (before, after) = (mib(*before), mib(*after));
-                format!(
-                    "{title:<48} {} bytes each ({before} to {after} MiB)",
-                    number(each)
-                )
-            }
-            (Err(error), _) => format!("{title:<48} memory unknown: {error}"),
-            _ => format!("{title:<48} unknown"),
+        if let Some(failure) = &self.logins.failure {
+            return format!("{title:<48} failed: {failure}");
         }
+        let memory = match (self.sizes, self.each()) {
+            (Some((before, after)), Some(each)) => {
+                let mib = |bytes: u64| number(bytes as f64 / f64::from(1 << 20));
+                let (before, after) = (mib(before), mib(after));
+                format!("{} bytes each ({before} to {after} MiB)", number(each))
+            }
+            _ => "memory unknown".to_owned(),
+        };
+        let speed = self.logins.speed().show(Unit::Each.speed());
+        let cost = self.logins.cost().show(Unit::Each.cost());
+        format!("{title:<48} {memory}; logins {speed}, {cost}")
     }
 }
 
@@ -57,33 +62,42 @@ impl Memory {
 /// have no past: memory that it keeps from other work would hide what idle clients need.
 pub(crate) fn hold(contender: &Contender, clients: u64) -> (Memory, Vec<Client>) {
     let server = &contender.server;
-    let held = match hindrance(server, clients) {
-        Some(hindrance) => Err(io::Error::other(hindrance)),
-        None => fill(server, clients),
-    };
-    let (sizes, crowd) = match held {
-        Ok((Some(sizes), crowd)) => (Ok(sizes), crowd),
-        Ok((None, crowd)) => (Err("its process is not known".to_owned()), crowd),
-        Err(error) => (Err(one_line(&error.to_string())), Vec::new()),
-    };
-    let memory = Memory {
+    let mut memory = Memory {
         server: contender.name.clone(),
         tls: server.access.tls.is_some(),
         clients,
-        sizes,
+        sizes: None,
+        logins: Measured::default(),
     };
+    let filled = match hindrance(server, clients) {
+        Some(hindrance) => Err(io::Error::other(hindrance)),
+        None => fill(server, &mut memory),
+    };
+    let crowd = filled.unwrap_or_else(|error| {
+        memory.logins.failure = Some(one_line(&error.to_string()));
+        Vec::new()
+    });
     (memory, crowd)
 }
 
-/// The server's memory before and after, if it is known, and the clients.
-type Held = (Option<(u64, u64)>, Vec<Client>);
-
-fn fill(server: &Server, clients: u64) -> io::Result<Held> {
+fn fill(server: &Server, memory: &mut Memory) -> io::Result<Vec<Client>> {
     disperse(&mut crowd(&server.access, FIRST_CLIENTS)?)?;
-    let memory = || server.process.as_ref().and_then(Process::memory);
-    let before = memory();
-    let crowd = crowd(&server.access, clients)?;
-    Ok((before.zip(memory()), crowd))
+    let process = server.process.as_ref();
+    let size = || process.and_then(Process::memory);
+    let (before, used) = (size(), process.and_then(Process::cpu_time));
+    let start = Instant::now();
+    let crowd = crowd(&server.access, memory.clients)?;
+    let wall = start.elapsed();
+    let cpu = used.and_then(|used| Some(process?.cpu_time()?.since(&used)));
+    memory.sizes = before.zip(size());
+    memory.logins.samples.push(Sample {
+        amount: memory.clients,
+        wall,
+        cpu,
+        client: None,
+        unevenness: None,
+    });
+    Ok(crowd)
 }
 
 /// So many of these clients as this program, and so any server that it starts, may have open.

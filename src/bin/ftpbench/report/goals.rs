@@ -171,7 +171,7 @@ fn most(report: &Report, tls: bool) -> Option<&Memory> {
         .memories
         .iter()
         .filter(|memory| memory.server == OURS && memory.tls == tls);
-    ours.filter(|memory| memory.sizes.is_ok())
+    ours.filter(|memory| memory.sizes.is_some())
         .max_by_key(|memory| memory.clients)
 }
 
@@ -217,7 +217,8 @@ fn beside(report: &Report) -> Goal {
 /// For standard output.
 pub(super) fn lines(report: &Report) -> String {
     let mut lines = String::from("\ngoals");
-    for goal in goals(report) {
+    // Of what was not asked for, nothing; what failed has said so in its row.
+    for goal in goals(report).iter().filter(|goal| goal.measured != "-") {
         let verdict = goal.verdict().replace('*', "");
         lines += &format!(
             "\n  {:<44} {:<38} {:<24} {verdict}",

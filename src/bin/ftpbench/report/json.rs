@@ -33,13 +33,14 @@ pub(super) fn text(report: &Report) -> String {
         ])
     });
     let memories = report.memories.iter().map(|memory| {
-        let (before, after) = memory.sizes.clone().ok().unzip();
+        let (before, after) = memory.sizes.unzip();
         object(&[
             ("server", string(&memory.server)),
             ("tls", memory.tls.to_string()),
             ("clients", memory.clients.to_string()),
             ("before", optional(before)),
             ("after", optional(after)),
+            ("logins", result(&memory.server, &memory.logins)),
         ])
     });
     let goals = goals::goals(report).into_iter().map(|goal| {

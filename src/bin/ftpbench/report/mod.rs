@@ -39,8 +39,13 @@ impl Report {
     /// Whether nothing failed; what other servers do not have is no failure.
     pub(crate) fn is_fine(&self) -> bool {
         let results = self.outcomes.iter().flat_map(|outcome| &outcome.results);
-        let mut own = results.filter(|(name, _)| self.servers.is_empty() || name == OURS);
-        own.all(|(_, measured)| measured.failure.is_none())
+        let results = results.map(|(name, measured)| (name, measured));
+        let idle = self.memories.iter();
+        let idle = idle.map(|memory| (&memory.server, &memory.logins));
+        results
+            .chain(idle)
+            .filter(|(name, _)| self.servers.is_empty() || *name == OURS)
+            .all(|(_, measured)| measured.failure.is_none())
     }
 
     pub(crate) fn outcome(&self, row: &str) -> Option<&Outcome> {
@@ -129,14 +134,34 @@ pub(crate) fn sample() -> Report {
                 server: "ftpdlib".to_owned(),
                 tls: false,
                 clients: 10_000,
-                sizes: Ok((1 << 20, (1 << 20) + 12_000_000)),
+                sizes: Some((1 << 20, (1 << 20) + 12_000_000)),
+                logins: measured(300, 1000),
             },
             Memory {
                 server: "theirs".to_owned(),
                 tls: false,
                 clients: 300,
-                sizes: Ok((1 << 20, 101 << 20)),
+                sizes: Some((1 << 20, 101 << 20)),
+                logins: Measured::default(),
             },
         ],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_fail_at_is_no_failure_of_ours() {
+        let fails = |of: &str| {
+            let mut report = sample();
+            let mut memories = report.memories.iter_mut();
+            let memory = memories.find(|memory| memory.server == of).unwrap();
+            memory.logins.failure = Some("gone".to_owned());
+            !report.is_fine()
+        };
+        assert!(sample().is_fine());
+        assert_eq!((fails("theirs"), fails(OURS)), (false, true));
     }
 }
