@@ -71,6 +71,23 @@ fn a_server_of_its_own_is_measured() {
     }
 }
 
+/// Clients who could not be held are no figure that is missing, but a failure.
+#[test]
+#[cfg(target_os = "linux")]
+fn too_many_idle_clients_are_a_failure() {
+    let mut shell = Command::new("sh");
+    let limited = shell.args(["-c", "ulimit -n 200 && exec \"$@\"", "sh"]);
+    let limited = limited.arg(env!("CARGO_BIN_EXE_ftpbench"));
+    let output = limited.args(["-q", "-b", "idle", "--idle", "300"]).output();
+    let output = output.expect("ftpbench to run");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("failed: ftpbench may open 200 files only"),
+        "{said}"
+    );
+}
+
 #[test]
 fn servers_take_turns_and_those_that_are_missing_are_named() {
     let folder = tempfile::tempdir().unwrap();

@@ -38,11 +38,7 @@ pub(super) fn serve(options: &Options) -> Result<(), Failure> {
 
 /// What to say when there are too few descriptors for the connections that are allowed. Without a number of
 /// those it is said when they run out.
-fn shortage(
-    max_cons: usize,
-    workers: Workers,
-    room: Result<Option<u64>, Error>,
-) -> Option<String> {
+fn shortage(max_cons: usize, workers: Workers, room: Result<Option<u64>, Error>) -> Option<String> {
     let limit = match room {
         Ok(limit) => limit?,
         Err(error) => return Some(error.to_string()),

@@ -255,7 +255,7 @@ pub(crate) fn own(tls: bool, cpu: Option<usize>) -> io::Result<Launch> {
             -days 1 -subj /CN=ftpbench -keyout "$BENCH_KEY" -out "$BENCH_CERT" || exit
     fi
     RUST_LOG=off exec "$0" -i "$BENCH_ADDRESS" -p "$BENCH_PORT" -d "$BENCH_HOME" -w \
-        -u "$BENCH_USER" -P "$BENCH_PASSWORD" --max-cons 0 \
+        -u "$BENCH_USER" -P "$BENCH_PASSWORD" --max-cons 0 --timeout 3600 \
         ${BENCH_CERT:+--tls --certfile "$BENCH_CERT" --keyfile "$BENCH_KEY"}"#;
     Ok(Launch {
         command: vec!["sh".into(), "-c".into(), script.into(), program.into()],

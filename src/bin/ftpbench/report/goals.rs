@@ -214,10 +214,9 @@ fn beside(report: &Report) -> Goal {
     }
 }
 
-/// For standard output.
+/// For standard output: of what was not asked for, nothing; what failed has said so in its row.
 pub(super) fn lines(report: &Report) -> String {
-    let mut lines = String::from("\ngoals");
-    // Of what was not asked for, nothing; what failed has said so in its row.
+    let mut lines = String::new();
     for goal in goals(report).iter().filter(|goal| goal.measured != "-") {
         let verdict = goal.verdict().replace('*', "");
         lines += &format!(
@@ -225,7 +224,10 @@ pub(super) fn lines(report: &Report) -> String {
             goal.what, goal.goal, goal.measured
         );
     }
-    lines
+    if lines.is_empty() {
+        return lines;
+    }
+    "\ngoals".to_owned() + &lines
 }
 
 #[cfg(test)]
@@ -282,6 +284,13 @@ mod tests {
             measured(&report),
             "0.80 (theirs); 2.00 of unftp's other TLS"
         );
+    }
+
+    #[test]
+    fn what_was_not_asked_for_is_not_shown() {
+        assert_eq!(lines(&Report::default()), "");
+        let lines = lines(&super::super::sample());
+        assert!(lines.contains("idle client: memory") && !lines.contains("tls-stor"));
     }
 
     #[test]
