@@ -82,7 +82,7 @@ peers:
 
 # Where only root may raise the limit on open files, and root may not: in a virtual machine.
 .PHONY: bench-idle
-bench-idle: build ## hold up to 50,000 idle clients in a machine of its own, 15 minutes (ARGS="1000 100000": others)
+bench-idle: build ## hold up to 50,000 idle clients in a machine of its own, half an hour
 	@sh tests/machine/run tests/machine/idle $(ARGS)
 
 clients: ## install the FTP clients that the tests drive (apt-get, as root or by sudo)
