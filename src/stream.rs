@@ -262,6 +262,17 @@ impl Stream {
         self.tunnel.as_ref().map_or(0, |tunnel| tunnel.unsent())
     }
 
+    /// Bytes that the system has taken and the peer has not, where the system tells.
+    pub(crate) fn in_flight(&self) -> Option<usize> {
+        #[cfg(unix)]
+        {
+            use std::os::fd::AsFd;
+            crate::sys::unsent::unsent(self.socket.as_fd())
+        }
+        #[cfg(not(unix))]
+        None
+    }
+
     /// How much [`write`](Stream::write) takes at a time.
     pub(crate) fn most_to_write(&self) -> usize {
         if self.is_secured() {

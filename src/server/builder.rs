@@ -184,6 +184,9 @@ impl Builder {
     }
 
     /// Time in which a transfer must move a byte. Default: 300 seconds.
+    ///
+    /// Of a download, bytes that the system has taken and goes on sending count (Linux, FreeBSD, macOS). It
+    /// is looked for them four times in that time, so one that stalls may end a quarter of it later.
     pub fn data_timeout(mut self, time: Duration) -> Self {
         self.settings.config.data_timeout = time;
         self

@@ -29,7 +29,7 @@ use super::work::job::{Job, Outcome, Source};
 use crate::fs::File;
 use crate::proto::ascii::{FromNetwork, ToNetwork};
 use crate::proto::throttle::Throttle;
-use crate::stream::Wants;
+use crate::stream::{Stream, Wants};
 use crate::sys::splice::Pipes;
 
 /// Bytes that are read at once where `sendfile` is not used, by a worker thread too, and that a
@@ -65,6 +65,8 @@ pub(crate) struct Flow {
     progress: Progress,
     started: Instant,
     moved: Instant,
+    /// When it was looked last how much the system has still to send, and how much that was.
+    looked: Option<(Instant, usize)>,
     /// Keeps the channel asleep while its bandwidth is spent.
     asleep: Option<Sleeping>,
     /// By what a file says that there is something to read, where it may have nothing.
@@ -178,6 +180,7 @@ impl Flow {
             progress: Progress::default(),
             started: now,
             moved: now,
+            looked: None,
             asleep: None,
             ready: None,
             starved: false,
@@ -236,6 +239,24 @@ impl Flow {
             elapsed: now.duration_since(self.started),
             ..self.progress
         }
+    }
+
+    /// Looks whether bytes of a download that the system has taken go on leaving it. It may have taken
+    /// megabytes, for which a slow client needs minutes.
+    ///
+    /// What was not looked at before may have become less, so the client gets the benefit of the doubt.
+    pub(super) fn look(&mut self, stream: &Stream, now: Instant) {
+        let Some(count @ 1..) = stream.in_flight() else {
+            return;
+        };
+        let goes_on = match self.looked {
+            Some((at, before)) if at >= self.moved => count < before,
+            _ => true,
+        };
+        if goes_on {
+            self.moved = now;
+        }
+        self.looked = Some((now, count));
     }
 
     /// How long no byte has moved.

@@ -48,3 +48,5 @@ pub(crate) mod splice;
 pub(crate) mod token;
 #[cfg(unix)]
 pub(crate) mod umask;
+#[cfg(unix)]
+pub(crate) mod unsent;

@@ -210,6 +210,18 @@ impl Client {
             && matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 
+    /// Nothing must come for so long.
+    #[track_caller]
+    pub(crate) fn expect_silence(&mut self, time: Duration) {
+        self.stream.set_read_timeout(Some(time)).expect("a socket");
+        let peeked = self.stream.peek(&mut [0; 1]);
+        patient(&self.stream);
+        match peeked {
+            Err(error) if is_timeout(&error) && self.buffer.is_empty() => {}
+            other => panic!("not silent: {other:?}"),
+        }
+    }
+
     #[track_caller]
     pub(crate) fn login(&mut self) {
         self.login_as(USER, PASSWORD);
@@ -514,6 +526,13 @@ fn is_reset(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
+    )
+}
+
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
     )
 }
 

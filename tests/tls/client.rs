@@ -3,6 +3,7 @@
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::{ClientConfig, ClientConnection, HandshakeKind};
 
@@ -76,10 +77,14 @@ impl Secure {
         reset(self.socket);
     }
 
+    pub(crate) fn stream(&mut self) -> rustls::Stream<'_, ClientConnection, TcpStream> {
+        rustls::Stream::new(&mut self.tls, &mut self.socket)
+    }
+
     /// Everything up to the server's close_notify, without which it is an error.
     pub(crate) fn read_to_end(&mut self) -> io::Result<Vec<u8>> {
         let mut all = Vec::new();
-        rustls::Stream::new(&mut self.tls, &mut self.socket).read_to_end(&mut all)?;
+        self.stream().read_to_end(&mut all)?;
         Ok(all)
     }
 }
@@ -218,12 +223,19 @@ impl Ftps {
                 return Ok(self.buffer.drain(..=at).collect());
             }
             let mut chunk = [0; 4096];
-            let mut stream = rustls::Stream::new(&mut self.control.tls, &mut self.control.socket);
-            match stream.read(&mut chunk)? {
+            match self.control.stream().read(&mut chunk)? {
                 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
                 count => self.buffer.extend_from_slice(&chunk[..count]),
             }
         }
+    }
+
+    /// Nothing must come for so long.
+    #[track_caller]
+    pub(crate) fn expect_silence(&mut self, time: Duration) {
+        let socket = self.control.socket.try_clone().expect("a socket");
+        Client::over(socket).expect_silence(time);
+        assert!(self.buffer.is_empty());
     }
 
     /// The server must have closed with close_notify, and have said nothing before.

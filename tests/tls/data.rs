@@ -2,12 +2,13 @@
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::time::{Duration, Instant};
 
 use rustls::version::TLS13;
 
 use crate::client::{Ftps, Secure};
 use crate::common::client::{connect, connect_narrow, eprt_command, expect_data_end};
-use crate::common::{LIMIT, sample};
+use crate::common::{LIMIT, TestServer, sample};
 use crate::testing::Pki;
 use crate::{VERSIONS, server};
 
@@ -203,4 +204,28 @@ fn limits_hold_for_protected_transfers() {
     assert!(ftps.fetch("RETR file") == content);
     assert!(began.elapsed().as_secs_f64() > 0.5, "{:?}", began.elapsed());
     assert!(server.read("file") == content);
+}
+
+// What the system has taken and the client has not, it tells there.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_download_whose_records_leave_the_system_slowly_does_not_stall() {
+    let pki = Pki::new();
+    let tls = pki.tls();
+    let server = TestServer::with(|builder| builder.tls(tls).data_timeout(LIMIT));
+    server.write_sparse("big", 8 << 20);
+    let config = pki.client(&TLS13);
+    let mut ftps = Ftps::login(server.addr(), &config);
+    let socket = connect_narrow(ftps.passive_address());
+    ftps.started("RETR big");
+    let mut data = Secure::over(socket, &config).unwrap();
+    let begun = Instant::now();
+    let mut taken = 0;
+    while begun.elapsed() < 2 * LIMIT {
+        taken += data.stream().read(&mut [0; 4096]).unwrap();
+        ftps.expect_silence(Duration::from_millis(200));
+    }
+    assert!(taken < 400_000, "{taken}");
+    assert_eq!(taken + data.read_to_end().unwrap().len(), 8 << 20);
+    ftps.expect_reply(226);
 }

@@ -154,6 +154,28 @@ fn a_transfer_that_moves_does_not_stall() {
     client.expect_end();
 }
 
+// What the system has taken and the client has not, it tells there.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_download_whose_bytes_leave_the_system_slowly_does_not_stall() {
+    let server = TestServer::with(|builder| builder.data_timeout(LIMIT));
+    server.write_sparse("big", 16 << 20);
+    let mut client = server.login();
+    let mut data = connect_narrow(client.begin_unconnected("RETR big"));
+    // The system has some megabytes of it. Before a third of that is gone the server has nothing to do.
+    let begun = Instant::now();
+    let mut taken = 0;
+    while begun.elapsed() < 2 * LIMIT {
+        taken += data.read(&mut [0; 4096]).expect("data");
+        client.expect_silence(Duration::from_millis(200));
+    }
+    assert!(taken < 400_000, "{taken}");
+    let mut rest = Vec::new();
+    data.read_to_end(&mut rest).unwrap();
+    assert_eq!(taken + rest.len(), 16 << 20);
+    client.expect_reply(226);
+}
+
 /// Reads to the end, and asks another client meanwhile.
 fn read_beside(mut data: TcpStream, other: &mut Client) -> Vec<u8> {
     let mut content = Vec::new();

@@ -32,6 +32,10 @@ const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 /// need to fill the queue, and keep him out.
 const COMMAND_SOON: Duration = Duration::from_millis(200);
 
+/// Into how many parts `data_timeout` is cut for a download: so often it is looked whether bytes leave
+/// the system's buffer while none go into it.
+const LOOKS: u32 = 4;
+
 /// Strangers that may be sent away before others have their turn.
 const ACCEPTS_PER_TURN: u32 = 16;
 
@@ -251,10 +255,12 @@ impl Core {
                 .push_back(Input::Ended(new.end(Verdict::Disconnected, now)));
         };
         // A client sends when it is told to, by a reply that is not out yet.
-        let is_early = new.wants().read && self.control.has_unsent() && !stream.is_secured();
+        let receives = new.wants().read;
+        let is_early = receives && self.control.has_unsent() && !stream.is_secured();
         *flow = Some(Box::new(new));
         self.flow_number = self.flow_number.wrapping_add(1);
-        self.arm(cx, TAG_STALL, self.common.config.data_timeout);
+        let timeout = self.common.config.data_timeout;
+        self.arm(cx, TAG_STALL, next_look(receives, timeout, timeout));
         if is_early {
             self.wait(cx);
         } else {
@@ -364,16 +370,22 @@ impl Core {
             (
                 TAG_STALL,
                 Dtp::Open {
-                    flow: Some(flow), ..
+                    stream,
+                    flow: Some(flow),
+                    ..
                 },
             ) => {
-                let timeout = self.common.config.data_timeout;
-                let stalled = flow.stalled_for(cx.now());
+                let (now, timeout) = (cx.now(), self.common.config.data_timeout);
+                let receives = flow.wants().read;
+                if !receives {
+                    flow.look(stream, now);
+                }
+                let stalled = flow.stalled_for(now);
                 if stalled >= timeout && !flow.is_held() {
-                    self.end_flow(Verdict::Stalled, cx.now());
+                    self.end_flow(Verdict::Stalled, now);
                 } else {
-                    let rest = timeout.saturating_sub(stalled).max(timeout / 8);
-                    self.arm(cx, TAG_STALL, rest);
+                    let rest = timeout.saturating_sub(stalled);
+                    self.arm(cx, TAG_STALL, next_look(receives, rest, timeout));
                 }
             }
             _ => {}
@@ -412,4 +424,13 @@ impl Core {
             _ => Progress::default(),
         }
     }
+}
+
+/// When to look next whether a transfer stalls, of whose `timeout` so much is left.
+fn next_look(receives: bool, rest: Duration, timeout: Duration) -> Duration {
+    let most = match receives {
+        true => timeout,
+        false => timeout / LOOKS,
+    };
+    rest.clamp(timeout / (2 * LOOKS), most)
 }
