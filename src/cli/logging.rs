@@ -1,6 +1,7 @@
 //! Log lines on stderr in pyftpdlib's shape, `[I 2026-11-22 12:00:00] message`: in local time, and
 //! with the prefix coloured on a terminal. A line that cannot be written (closed pipe, full disk)
-//! is lost and nothing else: `env_logger` drops the error.
+//! is lost and nothing else: `env_logger` drops the error. Nor does a pipe that nobody reads stop
+//! anything ([`LogPipe`]).
 
 // The library's own file: the `time` crate refuses to tell local time once there are threads, and a
 // zone asked for once would miss the change to summer time.
@@ -11,9 +12,14 @@ use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+#[cfg(unix)]
+use env_logger::Target;
 use env_logger::WriteStyle;
 use log::{Level, LevelFilter};
 use time::{OffsetDateTime, UtcOffset};
+
+#[cfg(unix)]
+use super::log_pipe::LogPipe;
 
 /// Starts logging. `RUST_LOG`, when set, decides what is logged; else `debug` does.
 pub(super) fn init(debug: bool) {
@@ -32,6 +38,11 @@ pub(super) fn init(debug: bool) {
     } else {
         WriteStyle::Never
     };
+    // Without a descriptor to be had it is written to as everything else.
+    #[cfg(unix)]
+    if let Ok(Some(pipe)) = LogPipe::over(io::stderr(), lost) {
+        builder.target(Target::Pipe(Box::new(pipe)));
+    }
     builder
         .write_style(style)
         .format(|out, record| {
@@ -46,6 +57,16 @@ pub(super) fn init(debug: bool) {
             )
         })
         .init();
+}
+
+/// The line that says how many were lost.
+#[cfg(unix)]
+fn lost(count: u64) -> Vec<u8> {
+    let mut line = Vec::new();
+    let text = format!("{count} log line(s) lost here: whoever reads the log did not keep up");
+    // Memory takes all.
+    let _ = write_line(&mut line, "", Level::Warn, &stamp(SystemTime::now()), &text);
+    line
 }
 
 /// The moment in local time, as `2026-11-22 12:00:00`.

@@ -2,11 +2,13 @@
 //!
 //! [`flags`] is the one table that parser, `--help` and `docs/cli.md` agree on; [`options`] turns
 //! arguments into checked values, each by a rule of [`values`] ([`given`]), [`serve`] turns those into a running
-//! server, [`logging`] writes the log lines, [`password`] hashes one, [`output`] is
+//! server, [`logging`] writes the log lines (into a pipe by `log_pipe`), [`password`] hashes one, [`output`] is
 //! what the program says besides. Only the crate's public API is used here.
 
 mod flags;
 mod given;
+#[cfg(unix)]
+mod log_pipe;
 mod logging;
 mod options;
 mod output;

@@ -4,8 +4,8 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,8 @@ pub(crate) struct Program {
     reader: Option<JoinHandle<()>>,
     /// Set, it closes the reading end of standard error with the next line.
     deaf: Arc<AtomicBool>,
+    /// Locked, nothing is read from standard error.
+    paused: Arc<Mutex<()>>,
     addr: SocketAddr,
 }
 
@@ -65,9 +67,12 @@ impl Program {
             Arc::new(AtomicBool::new(false)),
         );
         let (for_lines, for_deafness) = (log.clone(), deaf.clone());
+        let paused = Arc::new(Mutex::new(()));
+        let for_pauses = paused.clone();
         let reader = thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                 for_lines.add(line);
+                drop(for_pauses.lock());
                 if for_deafness.load(Ordering::Relaxed) {
                     break;
                 }
@@ -90,6 +95,7 @@ impl Program {
             log,
             reader: Some(reader),
             deaf,
+            paused,
             addr,
         }
     }
@@ -110,6 +116,11 @@ impl Program {
     /// Stops to read its standard error.
     pub(crate) fn close_stderr(&self) {
         self.deaf.store(true, Ordering::Relaxed);
+    }
+
+    /// Leaves its standard error open and unread, as long as this is held.
+    pub(crate) fn pause_log(&self) -> MutexGuard<'_, ()> {
+        self.paused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     #[track_caller]

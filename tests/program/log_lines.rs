@@ -1,7 +1,9 @@
 //! The log on standard error: log readers know the shape of these lines.
 
 use std::process::Command;
+use std::time::Instant;
 
+use crate::common::PATIENCE;
 use crate::common::program::{PROGRAM, Program};
 
 /// The text of a line behind `[I 2026-11-22 12:00:00] `, which must be there.
@@ -254,4 +256,30 @@ fn the_stamp_is_local_time() {
     // More than a day apart, whatever the moments between the two.
     let day = |program: &Program| program.log().all()[0][3..13].to_owned();
     assert_ne!(day(&east), day(&west));
+}
+
+#[test]
+fn a_pipe_that_nobody_reads_stops_nobody_and_what_it_lost_is_told() {
+    let home = tempfile::tempdir().unwrap();
+    let name = "x".repeat(200);
+    for model in ["async", "multi-thread", "multi-proc", "pre-fork"] {
+        let program = Program::start(home.path(), &["-D", "--concurrency", model]);
+        let mut client = program.anonymous();
+        let unread = program.pause_log();
+        // Much more than a pipe holds.
+        for _ in 0..1000 {
+            client.expect(format!("MDTM {name}"), 550);
+        }
+        program.connect().expect("QUIT", 221);
+        drop(unread);
+        let begun = Instant::now();
+        let told = |lines: &[String]| lines.iter().any(|line| line.contains("lost here"));
+        while !told(&program.log().all()) {
+            client.expect_alive();
+            assert!(begun.elapsed() < PATIENCE, "{model}: nothing is told");
+        }
+        for line in program.log().all() {
+            text(&line);
+        }
+    }
 }
