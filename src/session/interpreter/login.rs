@@ -70,17 +70,24 @@ pub(crate) fn pass(it: &mut Interpreter, arg: &[u8]) {
 fn checked(it: &mut Interpreter, outcome: Outcome, password: Password) {
     match outcome {
         Outcome::Held(outcome, mut time) => {
+            let delay = it.config.auth_failed_timeout;
             if let Outcome::Login(Err(_)) = *outcome {
-                time = time.max(it.config.auth_failed_timeout);
+                time = time.max(delay);
             }
             it.refusal_due = false;
-            it.wait = Wait::Held(outcome, password);
+            it.wait = Wait::Held(outcome, delay.saturating_sub(time), password);
             it.effect(Effect::SetTimer(Timer::Refusal, time));
         }
         Outcome::Banned => {
             it.effect(Effect::SetTimer(Timer::Refusal, Duration::ZERO));
             it.finish_at(Level::Info, Reply::new(421, BANNED));
             it.close();
+        }
+        // The answer would be a guess that the ban was to prevent. It comes when a refusal would.
+        Outcome::Login(Ok(_)) if is_banned(it) => {
+            let line = "login refused: the address was banned meanwhile";
+            it.effect(Effect::Log(Level::Info, line.to_owned()));
+            refuse_with(it, password, Reply::new(421, BANNED));
         }
         Outcome::Login(Ok(account)) => ask(it, account, password),
         Outcome::Login(Err(refusal)) => {
@@ -93,6 +100,11 @@ fn checked(it: &mut Interpreter, outcome: Outcome, password: Password) {
         }
         _ => it.lost(),
     }
+}
+
+/// Whether passwords from the client's address are not to be answered any more.
+fn is_banned(it: &Interpreter) -> bool {
+    it.config.guard.is_banned(it.peer.ip())
 }
 
 /// The authorizer lets him in; the handler has the last word.
@@ -148,6 +160,10 @@ pub(super) fn answered(it: &mut Interpreter, answer: Option<Reply>) {
         Wait::Login(password) => password,
         other => return it.wait = other,
     };
+    let answer = match is_banned(it) {
+        true => Some(Reply::new(421, BANNED)),
+        false => answer,
+    };
     match answer {
         Some(refusal) if refusal.is_error() => {
             let line = format!("login refused: {}", Escaped(refusal.text()));
@@ -188,10 +204,14 @@ fn refuse_with(it: &mut Interpreter, password: Password, reply: Reply) {
 }
 
 pub(super) fn refusal_due(it: &mut Interpreter) {
-    it.refusal_due = true;
     match std::mem::replace(&mut it.wait, Wait::Nothing) {
-        Wait::Held(outcome, password) => checked(it, *outcome, password),
+        Wait::Held(outcome, rest, password) => {
+            it.refusal_due = rest.is_zero();
+            it.effect(Effect::SetTimer(Timer::Refusal, rest));
+            checked(it, *outcome, password);
+        }
         wait => {
+            it.refusal_due = true;
             it.wait = wait;
             refuse(it);
         }
@@ -214,9 +234,13 @@ fn refuse(it: &mut Interpreter) {
         return;
     };
     it.attempted_logins += 1;
-    let last =
-        it.config.max_login_attempts != 0 && it.attempted_logins >= it.config.max_login_attempts;
-    if last {
+    let most = it.config.max_login_attempts;
+    let mut last = most != 0 && it.attempted_logins >= most;
+    if is_banned(it) {
+        // Right or wrong: those who guessed in parallel learn nothing.
+        *reply = Reply::new(421, BANNED);
+        last = true;
+    } else if last {
         let text = [reply.text(), b" Disconnecting."].concat();
         *reply = Reply::new(reply.code(), text);
     }

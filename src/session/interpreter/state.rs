@@ -81,8 +81,8 @@ pub(super) enum Wait {
         password: Password,
         reply: Box<Reply>,
     },
-    /// PASS, for the time that its answer is held back.
-    Held(Box<Outcome>, Password),
+    /// PASS, for the time that its answer is held back; how much later it comes if it is a refusal after all.
+    Held(Box<Outcome>, Duration, Password),
 }
 
 /// What ABOR does to a command that waits for a job.

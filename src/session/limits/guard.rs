@@ -97,8 +97,12 @@ impl Guard {
         }
         let result = authorizer.authenticate(credentials);
         match &result {
+            // Of who is banned meanwhile nothing is remembered: the session will refuse him.
             Ok(_) => {
-                self.ask(|attempts, now| attempts.succeeded(user, peer.ip(), now));
+                self.ask(|attempts, now| match attempts.banned(peer.ip(), now) {
+                    Some(_) => {}
+                    None => attempts.succeeded(user, peer.ip(), now),
+                });
             }
             Err(refusal) if refusal.is_guess() => self.failed(user, peer),
             Err(_) => {}

@@ -14,6 +14,19 @@ fn guard(ban_after: u32) -> Guard {
     .unwrap()
 }
 
+const TOO_MANY: &str = "421 Too many failed logins from your address, try again later.";
+
+impl Bench {
+    /// Other sessions of the client's address guess at a user's password.
+    fn fail_elsewhere(&self, user: &str, times: u32) {
+        for _ in 0..times {
+            let (config, peer) = (&self.it.config, self.it.peer());
+            let guess = Credentials::new(user, b"guess", peer, peer);
+            let _ = config.guard.authenticate(&*config.authorizer, &guess);
+        }
+    }
+}
+
 #[test]
 fn greeting_and_login() {
     let mut bench = Bench::with(|config, _| config.banner = "Hello.".into());
@@ -140,17 +153,81 @@ fn a_banned_address_has_no_password_looked_at() {
         config.auth_failed_timeout = Duration::ZERO;
         config.guard = guard(2);
     });
-    for _ in 0..2 {
-        bench.say("USER user");
-        bench.say("PASS wrong");
-    }
+    bench.fail_elsewhere("amy", 2);
     bench.say("USER user");
-    assert_eq!(
-        bench.say("PASS 12345"),
-        "421 Too many failed logins from your address, try again later."
-    );
+    assert_eq!(bench.say("PASS 12345"), TOO_MANY);
+    assert!(bench.closed && bench.events.is_empty());
+}
+
+#[test]
+fn the_failure_that_brings_the_ban_about_ends_the_session() {
+    let mut bench = Bench::with(|config, _| {
+        config.auth_failed_timeout = Duration::ZERO;
+        config.guard = guard(2);
+    });
+    bench.say("USER user");
+    assert_eq!(bench.say("PASS wrong"), "530 Authentication failed.");
+    bench.say("USER user");
+    assert_eq!(bench.say("PASS wrong"), TOO_MANY);
     assert!(bench.closed);
     assert_eq!(bench.events, ["failed user", "failed user"]);
+}
+
+#[test]
+fn what_was_guessed_when_a_ban_strikes_is_never_known() {
+    let second = Duration::from_secs(1);
+    for held in [false, true] {
+        let mut told = Vec::new();
+        for password in ["12345", "wrong"] {
+            let mut bench = Bench::with(|config, _| config.guard = guard(7));
+            if held {
+                // His answers are held back by now.
+                bench.fail_elsewhere("user", 5);
+            }
+            bench.say("USER user");
+            bench.slow = true;
+            bench.all(&format!("PASS {password}"));
+            let (id, job) = bench.jobs.pop_front().unwrap();
+            let outcome = job.run();
+            let mut delays = Vec::new();
+            if held {
+                bench.feed(Input::Job(id, outcome));
+                bench.fail_elsewhere("amy", 7);
+                delays.push(bench.timers.last().unwrap().1);
+                if password == "12345" {
+                    assert!(bench.feed(Input::Timer(Timer::Refusal)).is_empty());
+                    delays.push(bench.timers.last().unwrap().1);
+                    assert_eq!(delays[0], second);
+                }
+            } else {
+                bench.fail_elsewhere("amy", 7);
+                delays.push(bench.timers.last().unwrap().1);
+                assert!(bench.feed(Input::Job(id, outcome)).is_empty());
+            }
+            assert!(!bench.closed && !bench.it.wants_line());
+            let replies = bench.feed(Input::Timer(Timer::Refusal));
+            assert!(bench.closed);
+            assert_eq!(bench.events, ["failed user"]);
+            told.push((replies, delays.iter().sum::<Duration>()));
+        }
+        assert_eq!(told[0], (vec![TOO_MANY.to_owned()], 3 * second));
+        assert_eq!(told[0], told[1]);
+    }
+}
+
+#[test]
+fn a_ban_strikes_while_the_handler_thinks() {
+    let mut bench = Bench::with(|config, _| {
+        config.auth_failed_timeout = Duration::ZERO;
+        config.guard = guard(2);
+    });
+    bench.thinks = true;
+    bench.say("USER user");
+    assert!(bench.all("PASS 12345").is_empty());
+    bench.fail_elsewhere("amy", 2);
+    assert_eq!(bench.feed(Input::LoginAnswered(None)), [TOO_MANY]);
+    assert!(bench.closed);
+    assert_eq!(bench.events, ["login user", "failed user"]);
 }
 
 #[test]
