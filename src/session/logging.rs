@@ -19,6 +19,14 @@ pub(crate) fn line(level: Level, peer: SocketAddr, username: &str, message: &str
     log::log!(target: TARGET, level, "{ip}:{port}-[{user}] {message}");
 }
 
+/// A worker process had to be ended, for the others waited for it.
+pub(crate) fn ended_with_lock(worker: u32) {
+    log::error!(
+        target: TARGET,
+        "worker {worker} was stopped while all others waited for it; it had to be killed"
+    );
+}
+
 /// Whether lines of this level go anywhere.
 pub(crate) fn enabled(level: Level) -> bool {
     log::log_enabled!(target: TARGET, level)

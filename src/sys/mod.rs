@@ -22,6 +22,8 @@ mod database;
 pub(crate) mod descriptors;
 #[cfg(target_os = "linux")]
 pub(crate) mod directory;
+#[cfg(target_os = "linux")]
+mod holder;
 #[cfg(unix)]
 pub(crate) mod identity;
 #[cfg(unix)]

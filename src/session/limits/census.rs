@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use self::tally::{Shape, Tally};
+use super::logging;
 use crate::auth::Limits;
 use crate::proto::throttle;
 use crate::sys::shared::Shared;
@@ -188,6 +189,9 @@ impl Census {
         let tally = Tally::new(self.shared.words(), self.shape);
         if locked.abandoned {
             tally.recover();
+        }
+        if let Some(worker) = locked.ended {
+            logging::ended_with_lock(worker);
         }
         work(&tally)
     }

@@ -126,7 +126,10 @@ impl Guard {
     /// Asks the tables, if there are any, what there is at this moment.
     fn ask<T>(&self, question: impl FnOnce(&Attempts<'_>, Duration) -> T) -> Option<T> {
         let memory = self.memory.as_ref()?;
-        let _locked = memory.lock();
+        let locked = memory.lock();
+        if let Some(worker) = locked.ended {
+            logging::ended_with_lock(worker);
+        }
         let attempts = Attempts::new(self.policy, memory.words(), &self.hasher);
         Some(question(&attempts, self.started.elapsed()))
     }
