@@ -1,10 +1,11 @@
 //! A process that runs out of something: file size, disk, descriptors.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::process::Command;
 
+use crate::common::client::connect;
 use crate::common::program::{PROGRAM, Program};
-use crate::common::{Client, sample, skipped};
+use crate::common::{Client, Mode, sample, skipped};
 
 /// Uploads more than fits. The reply must say so, and the session must go on.
 #[track_caller]
@@ -134,6 +135,42 @@ fn a_low_limit_on_descriptors_is_raised_as_far_as_it_may_be() {
     let warning = lines.iter().find(|line| is_warning(line));
     let warning = warning.unwrap_or_else(|| panic!("no warning in {lines:?}"));
     assert!(warning.contains("--max-cons is 100"), "{warning}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_data_connection_without_a_descriptor_is_told_of_before_its_command() {
+    use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("file"), "content").unwrap();
+    let program = Program::start(home.path(), &[]);
+    let mut client = program.anonymous();
+    let addr = client.passive_address(Mode::Epsv);
+    let pid = Pid::from_raw(program.pid().try_into().unwrap());
+    // The program has the same.
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    let limit = |current| {
+        let new = Rlimit { current, maximum };
+        prlimit(pid, Resource::Nofile, new).unwrap();
+    };
+    let is_free = |number: &u64| {
+        let path = format!("/proc/{}/fd/{number}", program.pid());
+        std::fs::symlink_metadata(path).is_err()
+    };
+    limit((0..).find(is_free));
+    let mut data = connect(addr);
+    // No command comes; somebody looks all the same.
+    program.log().wait_until(|lines| {
+        lines
+            .iter()
+            .any(|line| line.contains("out of file descriptors; a data connection waits"))
+    });
+    limit(maximum);
+    client.started("RETR file");
+    let mut content = String::new();
+    data.read_to_string(&mut content).unwrap();
+    client.expect_reply(226);
+    assert_eq!(content, "content");
 }
 
 /// A download of what is not in memory asks for one.

@@ -451,3 +451,13 @@ fn a_dual_stack_server_speaks_both() {
         assert_eq!(six.fetch_by(mode, "RETR file"), b"content", "{mode:?}");
     }
 }
+
+#[test]
+fn who_leaves_without_a_command_has_his_data_connection_ended_not_reset() {
+    let server = TestServer::start();
+    // Nobody has looked at the passive socket yet when he goes.
+    let mut client = server.login();
+    let mut data = client.data(Mode::Epsv);
+    drop(client);
+    assert_eq!(data.read(&mut [0; 1]).expect("an end"), 0);
+}

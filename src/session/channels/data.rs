@@ -66,6 +66,7 @@ impl Core {
             listener,
             counted,
             watched,
+            exhausted: false,
         };
         Ok(port)
     }
@@ -89,7 +90,7 @@ impl Core {
     pub(crate) fn meets(&mut self, cx: &mut Context<'_>) -> bool {
         let unseen = matches!(self.dtp, Dtp::Listening { watched: false, .. });
         if unseen {
-            self.accept(cx, false);
+            self.accept(cx);
         }
         unseen && !self.inputs.is_empty()
     }
@@ -113,7 +114,7 @@ impl Core {
     pub(crate) fn data_ready(&mut self, cx: &mut Context<'_>) {
         match &mut self.dtp {
             Dtp::Idle => {}
-            Dtp::Listening { .. } => self.accept(cx, false),
+            Dtp::Listening { .. } => self.accept(cx),
             Dtp::Connecting { socket, .. } => match finish_connect(socket) {
                 Ok(false) => {}
                 Ok(true) => {
@@ -130,10 +131,15 @@ impl Core {
         }
     }
 
-    /// Takes what came to the passive socket; `again` when that failed before.
-    fn accept(&mut self, cx: &mut Context<'_>, again: bool) {
+    /// Takes what came to the passive socket.
+    fn accept(&mut self, cx: &mut Context<'_>) {
         for _ in 0..ACCEPTS_PER_TURN {
-            let Dtp::Listening { listener, .. } = &mut self.dtp else {
+            let Dtp::Listening {
+                listener,
+                exhausted,
+                ..
+            } = &mut self.dtp
+            else {
                 return;
             };
             let interpreter = &self.interpreter;
@@ -148,7 +154,7 @@ impl Core {
                     Err(error) => return self.inputs.push_back(Input::DataFailed(error)),
                 },
                 Ok(Arrival::Exhausted) => {
-                    if !again {
+                    if !mem::replace(exhausted, true) {
                         let text = "out of file descriptors; a data connection waits";
                         self.log(Level::Warn, text);
                     }
@@ -359,7 +365,7 @@ impl Core {
 
     pub(crate) fn data_timer(&mut self, cx: &mut Context<'_>, tag: usize) {
         match (tag, &mut self.dtp) {
-            (TAG_ACCEPT, Dtp::Listening { .. }) => self.accept(cx, true),
+            (TAG_ACCEPT, Dtp::Listening { .. }) => self.accept(cx),
             // The channel wakes, and with it the flow goes on.
             (
                 TAG_PAUSE,
@@ -399,6 +405,14 @@ impl Core {
     /// The session is closed with whatever was under way.
     pub(crate) fn abandon(&mut self, now: Instant) {
         let progress = self.progress(now);
+        if let Dtp::Listening {
+            listener,
+            watched: false,
+            ..
+        } = &mut self.dtp
+        {
+            dtp::send_away(listener, ACCEPTS_PER_TURN);
+        }
         self.dtp = Dtp::Idle;
         let verdict = Verdict::Disconnected;
         self.inputs

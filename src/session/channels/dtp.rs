@@ -30,6 +30,8 @@ pub(crate) enum Dtp {
         counted: Counted,
         /// The event loop tells who comes.
         watched: bool,
+        /// It has been said that descriptors are short.
+        exhausted: bool,
     },
     /// After PORT or EPRT.
     Connecting { socket: TcpStream, counted: Counted },
@@ -126,6 +128,16 @@ pub(crate) fn accept(
         Accepted::WouldBlock => Arrival::Nobody,
         Accepted::Exhausted => Arrival::Exhausted,
     })
+}
+
+/// Ends connections that wait at the passive socket; when that is closed, they would be reset.
+pub(super) fn send_away(listener: &mut Listener, most: u32) {
+    for _ in 0..most {
+        // Whatever else it has goes with it.
+        let Ok(Arrival::Stranger(_)) = accept(listener, |_| false) else {
+            return;
+        };
+    }
 }
 
 #[cfg(test)]
