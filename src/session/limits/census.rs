@@ -16,9 +16,9 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use self::tally::{Shape, Tally};
-use super::logging;
 use crate::auth::Limits;
 use crate::proto::throttle;
+use crate::session::logging;
 use crate::sys::shared::Shared;
 
 /// Connections at most where `max_cons` is no limit.
