@@ -87,8 +87,9 @@ fn every_file_of_the_library_has_a_floor() {
 #[test]
 fn faces_use_what_is_public() {
     // A face that takes a file of the library in by its path would see what is private. The
-    // program's log lines need the library's local time, which is no part of its API.
-    const ALLOWED: [&str; 1] = ["../sys/local_time.rs"];
+    // program's log lines need the library's local time, and to ask a pipe whether it takes one; neither is
+    // part of its API.
+    const ALLOWED: [&str; 2] = ["../sys/local_time.rs", "../sys/writable.rs"];
     let mut faults = Vec::new();
     for (file, source) in sources(&["src/cli", "src/bin", "demo"]) {
         for line in source
