@@ -22,7 +22,7 @@ use confine::Home;
 use directory::LocalDirectory;
 use name::os;
 
-use super::{Directory, File, FileSystem, Metadata, OpenMode, names};
+use super::{Directory, File, FileSystem, LARGE, Metadata, OpenMode, names};
 use crate::proto::path::VirtualPath;
 #[cfg(unix)]
 use crate::sys::space;
@@ -96,6 +96,15 @@ impl FileSystem for LocalFilesystem {
 
     fn open(&self, path: &VirtualPath, mode: OpenMode) -> io::Result<Box<dyn File>> {
         Ok(Box::new(file::open(&self.home, path, mode)?))
+    }
+
+    fn open_at_once(
+        &self,
+        path: &VirtualPath,
+        mode: OpenMode,
+    ) -> io::Result<Option<Box<dyn File>>> {
+        let file = file::open_unless(&self.home, path, mode, |size| size >= LARGE)?;
+        Ok(file.map(|file| Box::new(file) as Box<dyn File>))
     }
 
     fn read_dir(&self, path: &VirtualPath) -> io::Result<Box<dyn Directory>> {

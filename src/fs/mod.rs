@@ -29,6 +29,10 @@ pub use unix::UnixFilesystem;
 pub use crate::proto::facts::{FileKind, Metadata};
 use crate::proto::path::VirtualPath;
 
+/// Files of so many bytes keep who removes or empties them waiting for milliseconds: of 2 GiB it is a
+/// quarter of a second in memory, and three quarters on a disk.
+pub(crate) const LARGE: u64 = 16 * 1024 * 1024;
+
 /// How [`FileSystem::open`] opens a file. Only regular files are opened; anything else is an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -96,6 +100,17 @@ pub trait FileSystem: Send + Sync + 'static {
     /// Opens a regular file; whatever else is there is an error. For an upload it is called when data
     /// can flow, so that nothing changes for one that does not come about.
     fn open(&self, path: &VirtualPath, mode: OpenMode) -> io::Result<Box<dyn File>>;
+
+    /// The same on the server's loop, where it is not slow: `None` if to open it would keep all clients
+    /// waiting, as emptying a large file does. Then [`open`](FileSystem::open) is called, by a worker
+    /// thread. The default just opens.
+    fn open_at_once(
+        &self,
+        path: &VirtualPath,
+        mode: OpenMode,
+    ) -> io::Result<Option<Box<dyn File>>> {
+        self.open(path, mode).map(Some)
+    }
 
     /// Opens a directory for listing: LIST, NLST, MLSD, STAT.
     fn read_dir(&self, path: &VirtualPath) -> io::Result<Box<dyn Directory>>;

@@ -20,6 +20,14 @@ impl<F: FileSystem + ?Sized> FileSystem for Arc<F> {
         (**self).open(path, mode)
     }
 
+    fn open_at_once(
+        &self,
+        path: &VirtualPath,
+        mode: OpenMode,
+    ) -> io::Result<Option<Box<dyn File>>> {
+        (**self).open_at_once(path, mode)
+    }
+
     fn read_dir(&self, path: &VirtualPath) -> io::Result<Box<dyn Directory>> {
         (**self).read_dir(path)
     }

@@ -78,8 +78,18 @@ impl FileSystem for UnixFilesystem {
 
     fn open(&self, path: &VirtualPath, mode: OpenMode) -> io::Result<Box<dyn File>> {
         let file = self.all.open(path, mode)?;
-        if let Some(opened) = file.as_fd() {
-            not_ours(opened)?;
+        file_not_ours(&*file)?;
+        Ok(file)
+    }
+
+    fn open_at_once(
+        &self,
+        path: &VirtualPath,
+        mode: OpenMode,
+    ) -> io::Result<Option<Box<dyn File>>> {
+        let file = self.all.open_at_once(path, mode)?;
+        if let Some(file) = &file {
+            file_not_ours(&**file)?;
         }
         Ok(file)
     }
@@ -145,6 +155,10 @@ impl FileSystem for UnixFilesystem {
     fn is_slow(&self) -> bool {
         self.all.is_slow()
     }
+}
+
+fn file_not_ours(file: &dyn File) -> io::Result<()> {
+    file.as_fd().map_or(Ok(()), not_ours)
 }
 
 /// The server's memory map, its open files and the like are told to the server, whoever it acts as.

@@ -25,6 +25,7 @@ mod filesystems;
 mod guessing;
 mod handlers;
 mod hashes;
+mod large_files;
 mod large_uploads;
 mod limits;
 mod listing;

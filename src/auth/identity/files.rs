@@ -19,6 +19,16 @@ pub(in crate::auth) struct FilesAs {
     pub(in crate::auth) files: Arc<dyn FileSystem>,
 }
 
+impl FilesAs {
+    fn file(&self, file: Box<dyn File>, mode: OpenMode) -> Box<dyn File> {
+        Box::new(FileAs {
+            identity: self.identity.clone(),
+            mode,
+            file: Some(file),
+        })
+    }
+}
+
 impl FileSystem for FilesAs {
     fn metadata(&self, path: &VirtualPath) -> io::Result<Metadata> {
         self.identity.try_run(|| self.files.metadata(path))
@@ -30,11 +40,17 @@ impl FileSystem for FilesAs {
 
     fn open(&self, path: &VirtualPath, mode: OpenMode) -> io::Result<Box<dyn File>> {
         let file = self.identity.try_run(|| self.files.open(path, mode))?;
-        Ok(Box::new(FileAs {
-            identity: self.identity.clone(),
-            mode,
-            file: Some(file),
-        }))
+        Ok(self.file(file, mode))
+    }
+
+    fn open_at_once(
+        &self,
+        path: &VirtualPath,
+        mode: OpenMode,
+    ) -> io::Result<Option<Box<dyn File>>> {
+        let open = || self.files.open_at_once(path, mode);
+        let file = self.identity.try_run(open)?;
+        Ok(file.map(|file| self.file(file, mode)))
     }
 
     fn read_dir(&self, path: &VirtualPath) -> io::Result<Box<dyn Directory>> {

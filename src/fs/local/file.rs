@@ -26,12 +26,23 @@ const FEW: u64 = 128 * 1024;
 
 /// Opens the regular file `path`.
 pub(super) fn open(home: &Home, path: &VirtualPath, mode: OpenMode) -> io::Result<LocalFile> {
+    let file = open_unless(home, path, mode, |_| false)?;
+    file.ok_or_else(|| io::Error::other("Not opened"))
+}
+
+/// The same, unless it has to be emptied and has a size that is `too_large` for that.
+pub(super) fn open_unless(
+    home: &Home,
+    path: &VirtualPath,
+    mode: OpenMode,
+    too_large: impl Fn(u64) -> bool,
+) -> io::Result<Option<LocalFile>> {
     // Asked before, since opening a device may do something, and again of what was opened.
     match home.kind(path) {
         Ok(kind) => must_be_regular(kind)?,
         Err(error) if error.kind() == io::ErrorKind::NotFound && creates(mode) => {
             if let Some(created) = create(home, path, mode)? {
-                return Ok(created);
+                return Ok(Some(created));
             }
         }
         Err(error) => return Err(error),
@@ -41,15 +52,18 @@ pub(super) fn open(home: &Home, path: &VirtualPath, mode: OpenMode) -> io::Resul
     must_be_regular(kind_of(&found))?;
     let size = found.len();
     if mode == OpenMode::Write && size > 0 {
+        if too_large(size) {
+            return Ok(None);
+        }
         // Not by O_TRUNC, which would have come before the question what it is.
         file.set_len(0)?;
     }
-    Ok(LocalFile {
+    Ok(Some(LocalFile {
         file,
         size,
         #[cfg(target_os = "linux")]
         device: Some(std::os::linux::fs::MetadataExt::st_dev(&found)),
-    })
+    }))
 }
 
 /// Creates what was not there a moment ago. What is created so is a regular file and empty, and need

@@ -13,7 +13,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use crate::fs::testing::{path, says};
-use crate::fs::{FileKind, FileSystem, LocalFilesystem, OpenMode};
+use crate::fs::{FileKind, FileSystem, LARGE, LocalFilesystem, OpenMode};
 use crate::proto::path::VirtualPath;
 
 /// `home` is the user's; `out` is next to it and none of his business.
@@ -500,4 +500,25 @@ fn a_home_that_vanishes_is_an_error_and_its_successor_another_tree() {
     let successor = LocalFilesystem::new(&place.home).unwrap();
     assert!(successor.is_current());
     assert!(successor.metadata(&path("/")).unwrap().is_dir());
+}
+
+#[test]
+fn a_large_file_is_not_emptied_at_once() {
+    let place = place();
+    let large = place.home.join("large");
+    fs::File::create(&large)
+        .and_then(|file| file.set_len(LARGE))
+        .unwrap();
+    let opened = |mode| place.tree.open_at_once(&path("large"), mode).unwrap();
+    assert!(opened(OpenMode::Write).is_none());
+    assert_eq!(fs::metadata(&large).unwrap().len(), LARGE);
+    // Nothing goes by these.
+    for mode in [OpenMode::Read, OpenMode::Resume, OpenMode::Append] {
+        assert!(opened(mode).is_some(), "{mode:?}");
+    }
+    place.write("large", OpenMode::Write, "").unwrap();
+    assert_eq!(fs::metadata(&large).unwrap().len(), 0);
+    let small = place.tree.open_at_once(&path("file"), OpenMode::Write);
+    assert!(small.unwrap().is_some());
+    assert_eq!(place.read("file").unwrap(), "");
 }

@@ -181,9 +181,13 @@ impl Core {
             _ => &self.common.pool,
         };
         let warms = matches!(job, Job::Warm(_));
+        let slow = job.is_of_slow_files();
         let started = self.start(cx, pool, move || {
             let outcome = caught(|| job.run()).unwrap_or(Outcome::Lost);
-            let outcome = closes_elsewhere(outcome, hands);
+            let outcome = match slow {
+                true => closes_elsewhere(outcome, hands),
+                false => outcome,
+            };
             handle.send(key, Box::new(note(outcome)));
         });
         match started {

@@ -70,9 +70,13 @@ impl Core {
     /// Where a job runs: at once here, or on a worker thread. The interpreter takes no line until
     /// it has the outcome.
     fn start_job(&mut self, cx: &mut Context<'_>, id: JobId, job: Job) {
-        if !job.is_slow() {
-            return self.inputs.push_back(Input::Job(id, job.run()));
-        }
+        let job = match job.is_slow() {
+            true => job,
+            false => match job.run_at_once() {
+                Ok(outcome) => return self.inputs.push_back(Input::Job(id, outcome)),
+                Err(job) => job,
+            },
+        };
         if !self.run_on_pool(cx, job, move |outcome| Note::Job(id, outcome)) {
             self.inputs.push_back(Input::Job(id, Outcome::Lost));
         }

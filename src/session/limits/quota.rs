@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use super::census::usage::{Amount, Usage};
 use crate::auth::Limits;
-use crate::fs::{Directory, File, FileSystem, Metadata, OpenMode};
+use crate::fs::{Directory, File, FileSystem, LARGE, Metadata, OpenMode};
 use crate::proto::path::VirtualPath;
 
 /// `files` with a count.
@@ -106,6 +106,18 @@ impl FileSystem for Metered {
             file,
             quota: self.quota.clone(),
         }))
+    }
+
+    fn open_at_once(
+        &self,
+        path: &VirtualPath,
+        mode: OpenMode,
+    ) -> io::Result<Option<Box<dyn File>>> {
+        let large = |there: Metadata| there.size >= LARGE;
+        if mode == OpenMode::Write && found(self.files.metadata(path))?.is_some_and(large) {
+            return Ok(None);
+        }
+        self.open(path, mode).map(Some)
     }
 
     fn read_dir(&self, path: &VirtualPath) -> io::Result<Box<dyn Directory>> {

@@ -18,7 +18,7 @@ use super::pooled::{Pooled, Work};
 use super::upload::{Fate, Hidden, Target, Upload};
 use super::warming::Warming;
 use crate::auth::{Account, AuthFailed, Credentials};
-use crate::fs::{File, FileSystem, Metadata, OpenMode, together};
+use crate::fs::{File, FileKind, FileSystem, LARGE, Metadata, OpenMode, together};
 use crate::proto::path::VirtualPath;
 use crate::proto::reply::Reply;
 use crate::session::config::Config;
@@ -165,14 +165,24 @@ impl Job {
     pub(crate) fn is_slow(&self) -> bool {
         match self {
             Job::Authenticate(config, _) => config.authorizer.is_slow(),
-            Job::Files(fs, work) if work.changes_something() => fs.changes_are_slow(),
-            Job::Files(fs, _) => fs.is_slow(),
+            Job::Files(fs, work) => work.is_of_slow_files(&**fs) || work.frees_much(&**fs),
             Job::Fill(Source::Listing(listing), ..) => listing.is_slow(),
             // Asked for only where the file system is slow, or a file's bytes are not at hand.
             Job::Fill(Source::File(_), ..) | Job::Warm(_) => true,
             Job::Store(..) | Job::Close(_) => true,
-            Job::Settle(hidden, _) => hidden.filesystem().changes_are_slow(),
+            Job::Settle(hidden, fate) => {
+                let fs = &**hidden.filesystem();
+                fs.changes_are_slow() || is_large(fs, hidden.loses(*fate))
+            }
             Job::Measure(..) | Job::Digest(_) | Job::Command { .. } => true,
+        }
+    }
+
+    /// Whether what it opens is slow, too.
+    pub(crate) fn is_of_slow_files(&self) -> bool {
+        match self {
+            Job::Files(fs, work) => work.is_of_slow_files(&**fs),
+            _ => true,
         }
     }
 
@@ -182,6 +192,21 @@ impl Job {
             Job::Fill(Source::Listing(listing), ..) => listing.cancel_by(cancel),
             Job::Warm(warming) => warming.cancel_by(cancel),
             _ => {}
+        }
+    }
+
+    /// Does it on the loop, as it is not [slow](Job::is_slow). One that turns out to be is given back, for a
+    /// worker thread.
+    pub(crate) fn run_at_once(self) -> Result<Outcome, Job> {
+        let (fs, target) = match self {
+            Job::Files(fs, Files::OpenWrite(target)) => (fs, target),
+            job => return Ok(job.run()),
+        };
+        match together(&*fs, || target.open_at_once(&fs)) {
+            Some(Ok(Some(upload))) => Ok(Outcome::Upload(Ok(upload))),
+            Some(Ok(None)) => Err(Job::Files(fs, Files::OpenWrite(target))),
+            Some(Err(error)) => Ok(Outcome::Upload(Err(error))),
+            None => Ok(Outcome::Lost),
         }
     }
 
@@ -249,6 +274,24 @@ impl Files {
         }
     }
 
+    fn is_of_slow_files(&self, fs: &dyn FileSystem) -> bool {
+        match self.changes_something() {
+            true => fs.changes_are_slow(),
+            false => fs.is_slow(),
+        }
+    }
+
+    /// Whether the system has to let go of a large file for it.
+    fn frees_much(&self, fs: &dyn FileSystem) -> bool {
+        match self {
+            Files::RemoveFile(path) => is_large(fs, path),
+            Files::Rename {
+                to, replace: true, ..
+            } => is_large(fs, to),
+            _ => false,
+        }
+    }
+
     fn run(self, fs: Arc<dyn FileSystem>) -> Outcome {
         match self {
             Files::Metadata { path, follow: true } => Outcome::Metadata(fs.metadata(&path)),
@@ -278,6 +321,16 @@ impl Files {
             }
         }
     }
+}
+
+/// Whether there is a file that the system takes long to let go of.
+fn is_large(fs: &dyn FileSystem, path: &VirtualPath) -> bool {
+    // Cheaper to ask than where it leads to.
+    let found = match fs.symlink_metadata(path) {
+        Ok(link) if link.kind == FileKind::Symlink => fs.metadata(path),
+        found => found,
+    };
+    found.is_ok_and(|found| found.is_file() && found.size >= LARGE)
 }
 
 fn open_at(fs: &dyn FileSystem, path: &VirtualPath, rest: u64) -> Result<Box<dyn File>, OpenError> {

@@ -84,6 +84,24 @@ impl Target {
 
     /// Opens it.
     pub(crate) fn open(&self, fs: &Arc<dyn FileSystem>) -> Result<Upload, OpenError> {
+        let open = |path: &VirtualPath, mode| fs.open(path, mode).map(Some);
+        let upload = self.open_by(fs, open)?;
+        upload.ok_or_else(|| io::Error::other("Not opened").into())
+    }
+
+    /// The same on the loop; `None` where that would take long.
+    pub(crate) fn open_at_once(
+        &self,
+        fs: &Arc<dyn FileSystem>,
+    ) -> Result<Option<Upload>, OpenError> {
+        self.open_by(fs, |path, mode| fs.open_at_once(path, mode))
+    }
+
+    fn open_by(
+        &self,
+        fs: &Arc<dyn FileSystem>,
+        open: impl FnOnce(&VirtualPath, OpenMode) -> io::Result<Option<Box<dyn File>>>,
+    ) -> Result<Option<Upload>, OpenError> {
         // As a rule there is nothing that opening it would not tell.
         let place = match self.uploads {
             Uploads {
@@ -95,9 +113,9 @@ impl Target {
         };
         self.check_room(&**fs, &place)?;
         match place {
-            Place::Itself => self.open_itself(&**fs),
-            Place::Part => self.open_part(fs),
-            Place::Hidden => self.open_hidden(fs),
+            Place::Itself => self.open_itself(open),
+            Place::Part => self.open_part(fs).map(Some),
+            Place::Hidden => self.open_hidden(fs).map(Some),
         }
     }
 
@@ -182,17 +200,23 @@ impl Target {
         })
     }
 
-    fn open_itself(&self, fs: &dyn FileSystem) -> Result<Upload, OpenError> {
+    fn open_itself(
+        &self,
+        open: impl FnOnce(&VirtualPath, OpenMode) -> io::Result<Option<Box<dyn File>>>,
+    ) -> Result<Option<Upload>, OpenError> {
         let no_overwrite = self.uploads.no_overwrite;
         let mode = match self.mode {
             OpenMode::Write if no_overwrite => OpenMode::CreateNew,
             mode => mode,
         };
-        let file = at_offset(fs.open(&self.path, mode).map_err(said_by_us)?, self.rest)?;
+        let Some(file) = open(&self.path, mode).map_err(said_by_us)? else {
+            return Ok(None);
+        };
+        let file = at_offset(file, self.rest)?;
         if self.mode == OpenMode::Resume && no_overwrite && self.rest < file.size()? {
             return Err(exists().into());
         }
-        Ok(Upload { file, hidden: None })
+        Ok(Some(Upload { file, hidden: None }))
     }
 
     fn open_hidden(&self, fs: &Arc<dyn FileSystem>) -> Result<Upload, OpenError> {
@@ -259,6 +283,14 @@ impl Hidden {
 
     pub(crate) fn filesystem(&self) -> &Arc<dyn FileSystem> {
         &self.fs
+    }
+
+    /// The file that goes when this is what becomes of it.
+    pub(super) fn loses(&self, fate: Fate) -> &VirtualPath {
+        match fate {
+            Fate::Published => &self.target,
+            Fate::CutOff | Fate::Refused => &self.path,
+        }
     }
 
     /// It is of a slow file system: if it is dropped, a worker thread is to give it up.
