@@ -15,6 +15,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 #[cfg(unix)]
 use env_logger::Target;
 use env_logger::WriteStyle;
+use env_logger::fmt::style::Style;
 use log::{Level, LevelFilter};
 use time::{OffsetDateTime, UtcOffset};
 
@@ -32,11 +33,12 @@ pub(super) fn init(debug: bool) {
             LevelFilter::Info
         }),
     };
-    // On a terminal env_logger also looks at NO_COLOR and TERM.
-    let style = if io::stderr().is_terminal() {
-        WriteStyle::Auto
-    } else {
-        WriteStyle::Never
+    let may_colour = io::stderr().is_terminal();
+    let style = match may_colour {
+        // It also looks at NO_COLOR and TERM.
+        true => WriteStyle::Auto,
+        // No colour is put in below, so none has to be looked for and taken out.
+        false => WriteStyle::Always,
     };
     // Without a descriptor to be had it is written to as everything else.
     #[cfg(unix)]
@@ -45,8 +47,11 @@ pub(super) fn init(debug: bool) {
     }
     builder
         .write_style(style)
-        .format(|out, record| {
-            let colour = out.default_level_style(record.level());
+        .format(move |out, record| {
+            let colour = match may_colour {
+                true => out.default_level_style(record.level()),
+                false => Style::new(),
+            };
             let stamp = stamp(SystemTime::now());
             write_line(
                 out,
