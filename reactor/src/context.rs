@@ -258,6 +258,25 @@ impl Context<'_> {
         self.engine.release_scratch();
     }
 
+    /// What the dispatchers of this loop have in common besides [`scratch`](Context::scratch): one value
+    /// of each type, made when it is first asked for. It goes with the reactor, and as that is no use on
+    /// the other side of a fork, it is never in two processes.
+    ///
+    /// ```
+    /// use ftpdlib_reactor::Context;
+    ///
+    /// /// Names that are looked up once for all clients.
+    /// #[derive(Default)]
+    /// struct Names(std::collections::HashMap<u32, String>);
+    ///
+    /// fn knows(cx: &mut Context<'_>, id: u32) -> bool {
+    ///     cx.common::<Names>().0.contains_key(&id)
+    /// }
+    /// ```
+    pub fn common<T: Default + 'static>(&mut self) -> &mut T {
+        self.engine.commons.get()
+    }
+
     /// Lets [`Reactor::run`](crate::Reactor::run) return at the end of this turn.
     pub fn stop(&mut self) {
         self.engine.stopping = true;

@@ -1,6 +1,7 @@
 //! The loop's state and the only code that calls dispatchers: takes the box out of its slot, calls
 //! it behind the panic guard, puts it back, and then starts and closes whom the callback asked for.
 
+use crate::commons::Commons;
 use crate::guard::{LOG, guard};
 use crate::post::{Op, Shared, drop_op};
 use crate::queue::Queue;
@@ -44,6 +45,7 @@ pub(crate) struct Engine {
     closing_down: bool,
     scratch: Box<[u8]>,
     scratch_size: usize,
+    pub(crate) commons: Commons,
     // Memory that is used again every turn.
     again_now: Vec<(Key, Channel)>,
     due: Vec<Due>,
@@ -70,6 +72,7 @@ impl Engine {
             closing_down: false,
             scratch: Box::default(),
             scratch_size,
+            commons: Commons::default(),
             again_now: Vec::new(),
             due: Vec::new(),
             ops: Vec::new(),
@@ -198,6 +201,9 @@ impl Engine {
     }
 
     pub(crate) fn run_again(&mut self) {
+        if self.again_now.is_empty() {
+            return;
+        }
         let mut batch = std::mem::take(&mut self.again_now);
         for (key, channel) in batch.drain(..) {
             let Some(slot) = self.slots.get_mut(key) else {
@@ -238,6 +244,9 @@ impl Engine {
 
     pub(crate) fn run_timers(&mut self) {
         let now = self.begin_phase();
+        if !self.timers.may_be_due(now) {
+            return;
+        }
         let mut batch = std::mem::take(&mut self.due);
         self.timers.collect(now, &mut batch);
         for due in batch.drain(..) {
@@ -259,6 +268,9 @@ impl Engine {
 
     /// Does what had been posted when this phase began; what is posted meanwhile waits a turn.
     pub(crate) fn run_posted(&mut self) {
+        if !self.shared.has_work() {
+            return;
+        }
         self.begin_phase();
         let mut batch = std::mem::take(&mut self.ops);
         self.shared.take(&mut batch);

@@ -99,6 +99,7 @@
 #![deny(unsafe_code)]
 
 mod acceptor;
+mod commons;
 mod connect;
 mod context;
 mod dispatcher;

@@ -5,6 +5,7 @@ use crate::guard::{LOG, guard};
 use crate::{Channel, Context, Key, Message};
 use mio::Waker;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// An operation to be done by the loop, in the last phase of a turn.
@@ -24,6 +25,9 @@ struct Queue {
 /// What a reactor shares with its handles and guards.
 pub(crate) struct Shared {
     queue: Mutex<Queue>,
+    /// Whether something is queued: for a loop that looks twice a turn, and nearly always in vain. Written
+    /// under the lock. A loop that reads it a moment too early is woken by whoever wrote it.
+    filled: AtomicBool,
     waker: Waker,
 }
 
@@ -35,6 +39,7 @@ impl Shared {
         };
         Shared {
             queue: Mutex::new(queue),
+            filled: AtomicBool::new(false),
             waker,
         }
     }
@@ -52,6 +57,7 @@ impl Shared {
             return Err(op);
         }
         queue.ops.push(op);
+        self.filled.store(true, Ordering::Release);
         Ok(queue.ops.len() == 1)
     }
 
@@ -77,12 +83,14 @@ impl Shared {
     }
 
     pub(crate) fn has_work(&self) -> bool {
-        !self.lock().ops.is_empty()
+        self.filled.load(Ordering::Acquire)
     }
 
     /// Moves what is queued into `ops`, which must be empty and whose memory is the next queue.
     pub(crate) fn take(&self, ops: &mut Vec<Op>) {
-        std::mem::swap(&mut self.lock().ops, ops);
+        let mut queue = self.lock();
+        std::mem::swap(&mut queue.ops, ops);
+        self.filled.store(false, Ordering::Release);
     }
 
     /// No more operations. Those that were queued are dropped.
@@ -90,6 +98,7 @@ impl Shared {
         let left = {
             let mut queue = self.lock();
             queue.open = false;
+            self.filled.store(false, Ordering::Release);
             std::mem::take(&mut queue.ops)
         };
         left.into_iter().for_each(drop_op);

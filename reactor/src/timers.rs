@@ -257,6 +257,13 @@ impl Timers {
         }
     }
 
+    /// False when none is due at `now`.
+    pub(crate) fn may_be_due(&self, now: Instant) -> bool {
+        self.heap
+            .peek()
+            .is_some_and(|Reverse(entry)| entry.deadline <= now)
+    }
+
     /// Appends the timers that are due at `now`, in order. What is set from here on is not among
     /// them, however short its delay.
     pub(crate) fn collect(&mut self, now: Instant, due: &mut Vec<Due>) {

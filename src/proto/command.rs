@@ -59,6 +59,10 @@ pub fn parse(line: &[u8]) -> CommandLine {
 /// remains of the Telnet codes that came with it.
 fn urgent(verb: &[u8]) -> Option<&'static str> {
     let start = verb.iter().position(u8::is_ascii_alphabetic)?;
+    if start == 0 {
+        // It is in its place already, whichever it is.
+        return None;
+    }
     ["ABOR", "STAT", "QUIT"]
         .into_iter()
         .find(|name| verb[start..].eq_ignore_ascii_case(name.as_bytes()))
@@ -97,7 +101,7 @@ impl fmt::Debug for CommandLine {
 impl CommandLine {
     /// Whether it may hold a password: PASS, or what was to be one.
     pub(crate) fn is_secret(&self) -> bool {
-        self.name.as_bytes().windows(4).any(|word| word == b"PASS")
+        self.name.holds_password()
     }
 
     /// The line for a log: escaped, and without the password.

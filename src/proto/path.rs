@@ -46,11 +46,12 @@ impl VirtualPath {
         if arg.contains(&0) {
             return Err(PathError::Nul);
         }
-        let mut path = if arg.starts_with(b"/") {
-            VirtualPath::root()
-        } else {
-            self.clone()
+        let base = match arg.starts_with(b"/") {
+            true => b"/",
+            false => self.as_bytes(),
         };
+        let mut path = VirtualPath(Vec::with_capacity(base.len() + 1 + arg.len()));
+        path.0.extend_from_slice(base);
         for component in arg.split(|&byte| byte == b'/') {
             match component {
                 b"" | b"." => {}

@@ -13,9 +13,10 @@ const MAX_SHORT: usize = 75;
 pub struct Text(Cow<'static, [u8]>);
 
 impl Text {
-    /// How many characters it has, if it is UTF-8.
-    fn characters(&self) -> usize {
-        self.0.iter().filter(|&&byte| byte & 0xC0 != 0x80).count()
+    /// Whether it fits the line of its code: by its characters, if it is UTF-8.
+    fn is_short(&self) -> bool {
+        let characters = || self.0.iter().filter(|&&byte| byte & 0xC0 != 0x80).count();
+        self.0.len() <= MAX_SHORT || characters() <= MAX_SHORT
     }
 }
 
@@ -90,8 +91,8 @@ impl Reply {
     /// breaks is sent line by line.
     pub fn long(code: u16, text: impl Into<Text>) -> Reply {
         let text = text.into();
-        let is_broken = text.0.iter().any(|byte| matches!(byte, b'\r' | b'\n'));
-        if !is_broken && text.characters() <= MAX_SHORT {
+        let is_broken = text.0.contains(&b'\n') || text.0.contains(&b'\r');
+        if !is_broken && text.is_short() {
             return Reply::new(code, text);
         }
         let Text(text) = text;
@@ -102,7 +103,7 @@ impl Reply {
             .map(|line| line.strip_suffix(b"\r").unwrap_or(line).to_vec().into())
             .collect();
         let last = match lines.as_slice() {
-            [only] if only.characters() > MAX_SHORT => None,
+            [only] if !only.is_short() => None,
             _ => lines.pop(),
         };
         Reply::with_lines(code, lines, last.unwrap_or(Text::from("")))
@@ -146,17 +147,17 @@ impl Reply {
 
 /// A code has three digits.
 fn digits(code: u16) -> [u8; 3] {
-    [code / 100, code / 10, code].map(|number| b'0' + (number % 10) as u8)
+    [code / 100, code / 10 % 10, code % 10].map(|digit| b'0' + digit as u8)
 }
 
+#[inline]
 fn put_line<const LEN: usize>(out: &mut Vec<u8>, head: [u8; LEN], Text(text): &Text) {
     // At once: to grow costs more than all the rest.
     out.reserve(LEN + text.len() + 2);
     out.extend_from_slice(&head);
     let start = out.len();
     out.extend_from_slice(text);
-    // The least of them all is found many bytes at a time, and tells nearly always that all are fine.
-    if text.iter().copied().fold(u8::MAX, u8::min) < b' ' {
+    if least(text) < b' ' {
         for byte in &mut out[start..] {
             if matches!(byte, b'\r' | b'\n' | 0) {
                 *byte = b'?';
@@ -164,6 +165,18 @@ fn put_line<const LEN: usize>(out: &mut Vec<u8>, head: [u8; LEN], Text(text): &T
         }
     }
     out.extend_from_slice(b"\r\n");
+}
+
+/// The least of all bytes, found many at a time: it tells nearly always that none is to be replaced.
+fn least(text: &[u8]) -> u8 {
+    let (eights, rest) = text.as_chunks::<8>();
+    let mut least = [u8::MAX; 8];
+    for eight in eights {
+        for (least, byte) in least.iter_mut().zip(eight) {
+            *least = (*least).min(*byte);
+        }
+    }
+    least.iter().chain(rest).copied().fold(u8::MAX, u8::min)
 }
 
 /// The code and [`Reply::text`], escaped, for logs.

@@ -23,7 +23,7 @@ pub struct Verb(Repr);
 
 #[derive(Clone)]
 enum Repr {
-    /// In ASCII.
+    /// In ASCII, and if PASS is in it, it is no more than that.
     Short {
         len: u8,
         bytes: [u8; SHORT],
@@ -75,6 +75,14 @@ impl Verb {
             }
         }
         u64::from_be_bytes(head)
+    }
+
+    /// Whether a password may be in it, or behind it: the name is PASS, or has that in it.
+    pub(crate) fn holds_password(&self) -> bool {
+        match &self.0 {
+            Repr::Short { .. } => *self == "PASS",
+            Repr::Long(name) => name.contains("PASS"),
+        }
     }
 
     /// The name as a `str`.

@@ -17,7 +17,7 @@ use super::channels::control::Line;
 use super::channels::core::{Core, Life};
 use super::channels::secure::Securing;
 use super::channels::slot::{
-    CONTROL, DATA, TAG_DATA, TAG_HANDLER, TAG_HANDSHAKE, TAG_IDLE, TAG_REFUSAL,
+    CONTROL, DATA, OWN_TIMERS, TAG_DATA, TAG_HANDLER, TAG_HANDSHAKE, TAG_IDLE, TAG_REFUSAL,
 };
 use super::hooks::handler::{Handler, Verdict};
 use super::hooks::session::{Question, Session};
@@ -70,6 +70,7 @@ impl Client {
                 .log(Level::Debug, &format!("control connection lost: {error}"));
             cx.close();
         }
+        self.core.return_buffers(cx);
     }
 
     fn try_advance(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
@@ -79,7 +80,7 @@ impl Client {
             self.settle(cx);
             match self.core.life {
                 Life::Open => {}
-                Life::Leaving => return self.core.take_leave(cx),
+                Life::Leaving | Life::Lingering => return self.core.take_leave(cx),
                 Life::Closed => return Ok(()),
             }
             match self.core.secure_control(cx)? {
@@ -110,7 +111,7 @@ impl Client {
                     self.take(cx, line);
                 }
                 None if self.core.control.is_at_end() => {
-                    self.core.close_when_done(cx);
+                    self.core.close_when_done();
                 }
                 None => {
                     self.core.control.flush(cx)?;
@@ -156,7 +157,14 @@ impl Client {
     }
 
     /// Carries out effects, and tells the interpreter what came of them, until all is done.
+    #[inline]
     fn settle(&mut self, cx: &mut Context<'_>) {
+        if self.core.has_work() {
+            self.do_settle(cx);
+        }
+    }
+
+    fn do_settle(&mut self, cx: &mut Context<'_>) {
         self.settling = true;
         loop {
             while let Some(step) = self.core.interpreter.poll_step() {
@@ -170,7 +178,7 @@ impl Client {
                         let reply = self.call(cx, &mut question, |_, session| {
                             command.call(session, &arg, path.as_ref())
                         });
-                        self.ask(cx, question, Asked::Custom(reply));
+                        self.ask(question, Asked::Custom(reply));
                     }
                 }
             }
@@ -198,8 +206,7 @@ impl Client {
         if let Verdict::Refuse(reply) = verdict {
             question.answer(Some(reply));
         }
-        self.questions
-            .ask_to_run(&mut self.core, cx, question, command);
+        self.questions.ask_to_run(&mut self.core, question, command);
     }
 
     fn call_back(&mut self, cx: &mut Context<'_>, event: &Event) {
@@ -227,7 +234,7 @@ impl Client {
                 | Event::IncompleteReceived(_) => Asked::Transfer,
             }
         });
-        self.ask(cx, question, asked);
+        self.ask(question, asked);
     }
 
     /// Calls what is a library user's, with the session and what his word decides.
@@ -248,8 +255,8 @@ impl Client {
     }
 
     /// The callback has returned.
-    fn ask(&mut self, cx: &mut Context<'_>, question: Question, asked: Asked) {
-        self.questions.ask(&mut self.core, cx, question, asked);
+    fn ask(&mut self, question: Question, asked: Asked) {
+        self.questions.ask(&mut self.core, question, asked);
     }
 
     /// Offloaded work is done: what follows it.
@@ -269,7 +276,7 @@ impl Client {
             });
         }
         self.questions
-            .decide_or_wait(&mut self.core, cx, (question, asked), open);
+            .decide_or_wait(&mut self.core, (question, asked), open);
     }
 }
 
@@ -302,6 +309,7 @@ impl Client {
 
 impl Dispatcher for Client {
     fn start(&mut self, cx: &mut Context<'_>) {
+        self.core.borrow_buffers(cx);
         self.core.log(Level::Info, "FTP session opened (connect)");
         if let Err(error) = self.core.control.register(cx) {
             self.core.log(
@@ -314,11 +322,12 @@ impl Dispatcher for Client {
         self.call(cx, &mut question, |handler, session| {
             handler.on_connect(session);
         });
-        self.ask(cx, question, Asked::Greeting);
+        self.ask(question, Asked::Greeting);
         self.advance(cx);
     }
 
     fn ready(&mut self, cx: &mut Context<'_>, channel: Channel, ready: Ready) {
+        self.core.borrow_buffers(cx);
         if channel == DATA {
             self.core.data_ready(cx);
         } else if ready.is_readable() {
@@ -328,8 +337,8 @@ impl Dispatcher for Client {
     }
 
     fn timeout(&mut self, cx: &mut Context<'_>, timer: TimerId, tag: usize) {
-        if let Some(own) = self.core.timers.get_mut(tag) {
-            *own = None;
+        if tag < OWN_TIMERS && !self.core.rings(tag) {
+            return;
         }
         match tag {
             TAG_HANDLER => {
@@ -337,7 +346,7 @@ impl Dispatcher for Client {
                 self.call(cx, &mut question, |handler, session| {
                     handler.on_timer(session, timer);
                 });
-                self.ask(cx, question, Asked::Nothing);
+                self.ask(question, Asked::Nothing);
             }
             TAG_IDLE if self.core.life != Life::Open => return cx.close(),
             // It is the client who waits.
@@ -363,8 +372,7 @@ impl Dispatcher for Client {
             Note::Flow(number, outcome) => self.core.flow_job_done(cx, number, outcome),
             Note::Ready(number) => self.core.flow_fed(cx, number),
             Note::Back(question, decision) => {
-                self.questions
-                    .give_back(&mut self.core, cx, question, decision);
+                self.questions.give_back(&mut self.core, question, decision);
             }
             Note::Worked(question, work, result) => self.worked(cx, (question, work), result),
             Note::Drain => self.core.inputs.push_back(Input::Shutdown),
@@ -377,13 +385,14 @@ impl Dispatcher for Client {
         let panicked = self.settling;
         if panicked {
             // What was to follow the callback, such as a 226, does not.
-            self.shrink(cx);
+            self.core.forget();
         }
+        self.core.borrow_buffers(cx);
         self.core.abandon(cx.now());
         // What is left is the report of a transfer that was cut off.
         self.settle(cx);
         if !panicked {
-            self.core.control.flush_last();
+            self.core.control.flush_abandoned();
         }
         self.core.interpreter.leave_seat();
         self.core
@@ -392,6 +401,7 @@ impl Dispatcher for Client {
         self.call(cx, &mut question, |handler, session| {
             handler.on_disconnect(session);
         });
+        self.core.return_buffers(cx);
     }
 }
 

@@ -24,6 +24,7 @@ pub(crate) mod interpreter;
 pub(crate) mod limits;
 pub(crate) mod logging;
 mod note;
+mod per_loop;
 mod questions;
 mod random;
 mod service;

@@ -1,6 +1,5 @@
 //! What waits for a callback's word, and what the word decides.
 
-use ftpdlib_reactor::Context;
 use log::Level;
 
 use super::channels::core::{Core, Life};
@@ -38,28 +37,16 @@ impl Questions {
     }
 
     /// The callback has returned: what it was asked is decided, or waits.
-    pub(super) fn ask(
-        &mut self,
-        core: &mut Core,
-        cx: &mut Context<'_>,
-        question: Question,
-        asked: Asked,
-    ) {
-        self.decide_or_wait(core, cx, (question, asked), true);
+    pub(super) fn ask(&mut self, core: &mut Core, question: Question, asked: Asked) {
+        self.decide_or_wait(core, (question, asked), true);
     }
 
     /// A guard has come back.
-    pub(super) fn give_back(
-        &mut self,
-        core: &mut Core,
-        cx: &mut Context<'_>,
-        id: QuestionId,
-        decision: Decision,
-    ) {
+    pub(super) fn give_back(&mut self, core: &mut Core, id: QuestionId, decision: Decision) {
         if let Some((mut question, asked)) = self.take(id) {
             question.release(decision);
             let open = core.life == Life::Open;
-            self.decide_or_wait(core, cx, (question, asked), open);
+            self.decide_or_wait(core, (question, asked), open);
         }
     }
 
@@ -74,7 +61,6 @@ impl Questions {
     pub(super) fn decide_or_wait(
         &mut self,
         core: &mut Core,
-        cx: &mut Context<'_>,
         (mut question, asked): (Question, Asked),
         open: bool,
     ) {
@@ -91,7 +77,7 @@ impl Questions {
             Asked::Greeting => match answer {
                 Some(refusal) if refusal.is_error() => {
                     core.respond(&refusal, Level::Info);
-                    return core.close_when_done(cx);
+                    return core.close_when_done();
                 }
                 greeting => Input::Start(greeting),
             },
@@ -108,12 +94,11 @@ impl Questions {
     pub(super) fn ask_to_run(
         &mut self,
         core: &mut Core,
-        cx: &mut Context<'_>,
         mut question: Question,
         command: CommandLine,
     ) {
         if question.is_held() {
-            self.ask(core, cx, question, Asked::Command(command));
+            self.ask(core, question, Asked::Command(command));
         } else if core.life != Life::Closed {
             core.hear(Input::answered(command, question.take_answer()));
         }

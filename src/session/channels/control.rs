@@ -20,7 +20,7 @@ use crate::tls::Tunnel;
 const MAX_UNSENT: usize = 16 * 1024;
 /// Bytes read at a time; they are split into lines before more are read.
 const READ: usize = 8 * 1024;
-/// Room for the replies of a turn, most often; it is given back with the last of them.
+/// Room for the replies of a turn, most often.
 const REPLIES: usize = 512;
 /// Where TLS opens the records of commands, the scratch buffer holds them a second time.
 const TLS_SCRATCH: usize = 48 * 1024;
@@ -159,7 +159,7 @@ impl Control {
 
     pub(crate) fn push(&mut self, reply: &Reply) {
         if self.out.capacity() == 0 {
-            self.out.reserve(REPLIES);
+            self.out = Vec::with_capacity(REPLIES);
         }
         reply.encode(&mut self.out);
     }
@@ -180,21 +180,36 @@ impl Control {
 
     /// Sends what there is to send; true when nothing is left.
     pub(crate) fn flush(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
-        match self.try_flush() {
+        let sent = self.try_flush(Stream::write);
+        self.flushed(cx, sent)
+    }
+
+    /// As [`flush`](Control::flush), of the last that is said: [`finish`](Control::finish) comes next,
+    /// and both leave in one packet where the system can do that.
+    pub(crate) fn flush_last(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
+        let sent = self.try_flush(Stream::write_last);
+        self.flushed(cx, sent)
+    }
+
+    fn flushed(&mut self, cx: &mut Context<'_>, sent: io::Result<()>) -> io::Result<bool> {
+        match sent {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait_to_write(cx),
             Err(error) => Err(error),
         }
     }
 
-    fn try_flush(&mut self) -> io::Result<()> {
+    fn try_flush(
+        &mut self,
+        write: impl Fn(&mut Stream, &[u8]) -> io::Result<usize>,
+    ) -> io::Result<()> {
         while self.sent < self.out.len() {
-            match self.stream.write(&self.out[self.sent..])? {
+            match write(&mut self.stream, &self.out[self.sent..])? {
                 0 => return Err(io::ErrorKind::WriteZero.into()),
                 count => self.sent += count,
             }
         }
-        self.out = Vec::new();
+        self.out.clear();
         self.sent = 0;
         self.stream.flush()?;
         self.stream.release();
@@ -208,7 +223,7 @@ impl Control {
     }
 
     /// Sends what the socket takes at once, of a session that is closed.
-    pub(crate) fn flush_last(&mut self) {
+    pub(crate) fn flush_abandoned(&mut self) {
         if self.sent < self.out.len() && !self.is_handshaking() {
             // Whoever does not take it, or is gone, does not get it.
             let _ = self.stream.write(&self.out[self.sent..]);
@@ -255,6 +270,11 @@ impl Control {
         let done = self.stream.handshake(cx.scratch())?;
         self.register(cx)?;
         Ok(done)
+    }
+
+    /// The memory for replies, to be lent when there are some.
+    pub(super) fn buffer(&mut self) -> &mut Vec<u8> {
+        &mut self.out
     }
 
     /// The connection itself, for questions about it.

@@ -20,6 +20,7 @@ use crate::session::interpreter::{Input, Interpreter};
 use crate::session::limits::census::Seat;
 use crate::session::logging;
 use crate::session::note::Note;
+use crate::session::per_loop::{PerLoop, lend, take_back};
 use crate::session::work::cancel::Canceller;
 use crate::session::work::caught::caught;
 use crate::session::work::elsewhere::closes_elsewhere;
@@ -39,7 +40,9 @@ pub(crate) struct Core {
     pub(crate) dtp: Dtp,
     /// What the interpreter is to be told next.
     pub(crate) inputs: VecDeque<Input>,
-    pub(crate) timers: [Option<TimerId>; OWN_TIMERS],
+    timers: [Option<TimerId>; OWN_TIMERS],
+    /// Which of them are stopped, by their bits.
+    stopped: u8,
     /// Tells a flow's job from one of an earlier flow.
     pub(crate) flow_number: u32,
     /// Cancels the flow's job when the flow ends.
@@ -56,8 +59,10 @@ pub(crate) struct Core {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Life {
     Open,
-    /// The last replies are on their way out.
+    /// The last replies are to leave.
     Leaving,
+    /// They wait for the client to take them.
+    Lingering,
     Closed,
 }
 
@@ -81,6 +86,7 @@ impl Core {
             dtp: Dtp::Idle,
             inputs: VecDeque::new(),
             timers: [None; OWN_TIMERS],
+            stopped: 0,
             flow_number: 0,
             flow_job: None,
             life: Life::Open,
@@ -106,13 +112,39 @@ impl Core {
 
     /// Holds no memory that is not in use, as the session waits for its client.
     pub(crate) fn shrink(&mut self, cx: &mut Context<'_>) {
-        if self.inputs.capacity() > 0 {
-            self.inputs = VecDeque::new();
-        }
-        self.interpreter.shrink();
         if self.common.alone && matches!(self.dtp, Dtp::Idle) {
             cx.release_scratch();
         }
+    }
+
+    /// Has the loop's buffers for as long as there is something to do.
+    pub(crate) fn borrow_buffers(&mut self, cx: &mut Context<'_>) {
+        let kept = cx.common::<PerLoop>();
+        lend(&mut kept.inputs, &mut self.inputs);
+        lend(&mut kept.steps, self.interpreter.buffer());
+        lend(&mut kept.replies, self.control.buffer());
+    }
+
+    /// Gives back those in which nothing waits.
+    pub(crate) fn return_buffers(&mut self, cx: &mut Context<'_>) {
+        let kept = cx.common::<PerLoop>();
+        take_back(&mut kept.inputs, &mut self.inputs);
+        take_back(&mut kept.steps, self.interpreter.buffer());
+        take_back(&mut kept.replies, self.control.buffer());
+        if self.common.alone {
+            kept.release_buffers();
+        }
+    }
+
+    /// Whether the interpreter wants something, or is to be told something.
+    pub(crate) fn has_work(&self) -> bool {
+        self.interpreter.has_steps() || !self.inputs.is_empty()
+    }
+
+    /// Nothing that was under way goes on.
+    pub(crate) fn forget(&mut self) {
+        self.inputs.clear();
+        self.interpreter.buffer().clear();
     }
 
     /// Queues a reply; it leaves with the others of this turn.
@@ -133,17 +165,20 @@ impl Core {
 
     /// No line is taken any more; the session closes when its replies are sent, to which the client's
     /// turn comes by itself: whatever is called here is called in the midst of it.
-    pub(crate) fn close_when_done(&mut self, cx: &mut Context<'_>) {
+    pub(crate) fn close_when_done(&mut self) {
         if self.life == Life::Open {
             self.life = Life::Leaving;
-            self.arm(cx, TAG_IDLE, FAREWELL);
         }
     }
 
     pub(crate) fn take_leave(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         // Nothing can be said in the middle of a handshake.
         if !self.control.is_handshaking() {
-            if !self.control.flush(cx)? || !self.control.send_end(cx)? {
+            if !self.control.flush_last(cx)? || !self.control.send_end(cx)? {
+                if self.life == Life::Leaving {
+                    self.life = Life::Lingering;
+                    self.arm(cx, TAG_IDLE, FAREWELL);
+                }
                 return Ok(());
             }
             // Before he can see the end of the connection, and come again.
@@ -154,17 +189,27 @@ impl Core {
         Ok(())
     }
 
-    /// (Re)starts one of the session's own timers; zero stops it.
+    /// (Re)starts one of the session's own timers; zero stops it. One that is stopped stays where it is, to
+    /// be moved on when it is next started, as nearly all are before they ring; else it rings in vain.
     pub(crate) fn arm(&mut self, cx: &mut Context<'_>, tag: usize, delay: Duration) {
         match (self.timers[tag], delay.is_zero()) {
             (None, true) => {}
             (None, false) => self.timers[tag] = Some(cx.call_later(delay, tag)),
-            (Some(id), false) => cx.reset(id, delay),
-            (Some(id), true) => {
-                cx.cancel(id);
-                self.timers[tag] = None;
+            (Some(id), false) => {
+                cx.reset(id, delay);
+                self.stopped &= !(1 << tag);
             }
+            (Some(_), true) => self.stopped |= 1 << tag,
         }
+    }
+
+    /// One of the session's own timers has rung; false if it was stopped.
+    pub(crate) fn rings(&mut self, tag: usize) -> bool {
+        self.timers[tag] = None;
+        let bit = 1 << tag;
+        let stopped = self.stopped & bit != 0;
+        self.stopped &= !bit;
+        !stopped
     }
 
     /// Runs a job on a worker thread, which sends its outcome. The session's channels go on

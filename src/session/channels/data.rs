@@ -20,6 +20,7 @@ use crate::session::flow::{Flow, Manner, Means, Turn};
 use crate::session::interpreter::{End, Input, Progress, Verdict};
 use crate::session::limits::census::{Allowance, Counted, Direction};
 use crate::session::note::Note;
+use crate::session::per_loop::PerLoop;
 use crate::session::work::cancel::cancel;
 use crate::session::work::job::{Outcome, Source};
 use crate::stream::Stream;
@@ -47,11 +48,17 @@ impl Core {
 
     fn try_listen(&mut self, cx: &mut Context<'_>) -> io::Result<u16> {
         let counted = self.count_in()?;
+        let random = cx.common::<PerLoop>().numbers.next();
         let config = &self.common.config;
         let local = self.interpreter.local();
-        let mut listener = dtp::listen(local, config.passive_ports.as_ref(), |level, text| {
-            self.log(level, text);
-        })?;
+        let mut listener = dtp::listen(
+            local,
+            config.passive_ports.as_ref(),
+            random,
+            |level, text| {
+                self.log(level, text);
+            },
+        )?;
         let port = listener.port()?;
         // A timeout that is about as short would count the time of a client who has come.
         let timeout = config.passive_timeout;

@@ -1,16 +1,15 @@
 //! The data channel (DTP): a passive socket, an active connection attempt, or an open connection
 //! with its flow. One at a time, by construction.
 
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::{io, iter};
 
 use ftpdlib_reactor::{Accepted, ListenOptions, Listener, TcpStream};
 use log::Level;
 
 use crate::session::flow::Flow;
 use crate::session::limits::census::Counted;
-use crate::session::random;
 use crate::stream::Stream;
 use crate::sys::ports;
 
@@ -54,10 +53,12 @@ pub(crate) enum Arrival {
     Exhausted,
 }
 
-/// Opens the passive socket on the address of `local`, within `range` if there is one.
+/// Opens the passive socket on the address of `local`, within `range` if there is one; which port, a
+/// random number says.
 pub(crate) fn listen(
     mut local: SocketAddr,
     range: Option<&RangeInclusive<u16>>,
+    random: u64,
     log: impl Fn(Level, &str),
 ) -> io::Result<Listener> {
     let options = ListenOptions {
@@ -76,11 +77,11 @@ pub(crate) fn listen(
         // The system would look for a port that no closed connection remembers, ever longer the
         // more transfers there were in the last minute, and in the end in vain. Any that nobody
         // listens on will do.
-        None => match one_of(&mut shuffled(&ports::ephemeral()).take(RANDOM_TRIES))? {
+        None => match one_of(&mut shuffled(&ports::ephemeral(), random).take(RANDOM_TRIES))? {
             Some(listener) => listener,
             None => any()?,
         },
-        Some(range) => match one_of(&mut shuffled(range))? {
+        Some(range) => match one_of(&mut shuffled(range, random))? {
             Some(listener) => listener,
             None => {
                 log(
@@ -95,22 +96,30 @@ pub(crate) fn listen(
 }
 
 /// Every port of the range once, from a random one on, in steps that a client cannot foresee.
-fn shuffled(range: &RangeInclusive<u16>) -> impl Iterator<Item = u16> + use<> {
+fn shuffled(range: &RangeInclusive<u16>, random: u64) -> impl Iterator<Item = u16> + use<> {
     let (first, count) = (
         u32::from(*range.start()),
         u32::from(range.end() - range.start()) + 1,
     );
-    let random = random::number();
     let start = (random >> 32) as u32 % count;
-    // A step that shares no factor with the count visits every port.
-    let step = (random as u32 % count..count)
+    // Nearly always the first one will do.
+    let rest = iter::once_with(move || step(random as u32, count)).flat_map(move |step| {
+        (1..count).map(move |turn| {
+            let offset = (u64::from(start) + u64::from(turn) * u64::from(step)) % u64::from(count);
+            offset as u32
+        })
+    });
+    iter::once(start)
+        .chain(rest)
+        .map(move |offset| (first + offset) as u16)
+}
+
+/// A step that shares no factor with the count, and so visits every port.
+fn step(random: u32, count: u32) -> u32 {
+    (random % count..count)
         .chain(1..)
-        .find(|&step| gcd(step, count) == 1);
-    let step = step.unwrap_or(1);
-    (0..count).map(move |turn| {
-        let offset = (u64::from(start) + u64::from(turn) * u64::from(step)) % u64::from(count);
-        (first + offset as u32) as u16
-    })
+        .find(|&step| gcd(step, count) == 1)
+        .unwrap_or(1)
 }
 
 fn gcd(a: u32, b: u32) -> u32 {
@@ -143,11 +152,12 @@ pub(super) fn send_away(listener: &mut Listener, most: u32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::random;
 
     #[test]
     fn every_port_of_a_range_comes_once() {
         for range in [60000..=60000, 60000..=60001, 60000..=60099, 1..=65535] {
-            let mut ports: Vec<u16> = shuffled(&range).collect();
+            let mut ports: Vec<u16> = shuffled(&range, random::number()).collect();
             ports.sort_unstable();
             assert!(ports.into_iter().eq(range));
         }
@@ -156,7 +166,7 @@ mod tests {
     #[test]
     fn the_first_port_is_not_always_the_same() {
         let firsts: std::collections::HashSet<u16> = (0..64)
-            .filter_map(|_| shuffled(&(50000..=59999)).next())
+            .filter_map(|_| shuffled(&(50000..=59999), random::number()).next())
             .collect();
         assert!(firsts.len() > 8, "{firsts:?}");
     }

@@ -14,6 +14,8 @@ use crate::session::work::job::{Job, JobId, Outcome};
 
 impl Core {
     /// Does it.
+    // It is called in one place, and a call would cost as much again as most effects do.
+    #[inline(always)]
     pub(crate) fn apply(&mut self, cx: &mut Context<'_>, effect: Effect) {
         match effect {
             Effect::Reply(reply, level) => self.respond(&reply, level),
@@ -37,7 +39,7 @@ impl Core {
                 self.log(Level::Info, &message);
             }
             Effect::LogCommand(_) => {}
-            Effect::Close => self.close_when_done(cx),
+            Effect::Close => self.close_when_done(),
             Effect::Disconnect => self.close(cx),
             Effect::KeepAlive => {
                 if let Err(error) = self.control.stream().keep_alive() {

@@ -159,7 +159,7 @@ impl Session<'_> {
 
     /// Closes the session when its replies are sent; no further command is taken.
     pub fn close_when_done(&mut self) {
-        self.core.close_when_done(&mut self.cx);
+        self.core.close_when_done();
     }
 
     /// Calls [`Handler::on_timer`](crate::Handler::on_timer) once, after `delay`.
@@ -190,7 +190,8 @@ pub(crate) struct Question {
     answer: Option<Reply>,
     /// Guards, and work on the pool, that are still out.
     holds: u32,
-    thens: Vec<(u32, Then)>,
+    /// None until there is one: nearly all questions are decided at once, and there is one for each command.
+    thens: Option<Vec<(u32, Then)>>,
 }
 
 impl Question {
@@ -200,7 +201,7 @@ impl Question {
             id,
             answer: None,
             holds: 0,
-            thens: Vec::new(),
+            thens: None,
         }
     }
 
@@ -241,19 +242,19 @@ impl Question {
     pub(super) fn hold_for(&mut self, then: Then) -> (QuestionId, u32) {
         self.holds += 1;
         // Those that are out have numbers below, and one that is back is not asked for again.
-        let number = self
-            .thens
-            .last()
-            .map_or(0, |(last, _)| last.wrapping_add(1));
-        self.thens.push((number, then));
+        let thens = self.thens.get_or_insert_default();
+        let number = thens.last().map_or(0, |(last, _)| last.wrapping_add(1));
+        thens.push((number, then));
         (self.id, number)
     }
 
     /// What follows that work.
     pub(crate) fn then(&mut self, number: u32) -> Option<Then> {
-        let at = self.thens.iter().position(|(known, _)| *known == number)?;
+        let thens = self.thens.as_mut()?;
+        let at = thens.iter().position(|(known, _)| *known == number)?;
+        let (_, then) = thens.remove(at);
         self.release(Decision::Stands);
-        Some(self.thens.remove(at).1)
+        Some(then)
     }
 }
 

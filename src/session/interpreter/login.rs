@@ -37,7 +37,7 @@ pub(crate) fn user(it: &mut Interpreter, arg: &[u8]) {
     } else {
         "Username ok, send password."
     };
-    it.username = String::from_utf8_lossy(&it.config.encoding.decode(arg)).into_owned();
+    it.username = String::from_utf8_lossy(&it.config.encoding.decode(arg)).into();
     it.finish(Reply::new(331, text));
 }
 
@@ -111,7 +111,7 @@ fn is_banned(it: &Interpreter) -> bool {
 fn ask(it: &mut Interpreter, account: Account, password: Password) {
     if !it.seat.log_in(account.username(), account.his_limits()) {
         it.effect(Effect::SetTimer(Timer::Refusal, Duration::ZERO));
-        it.username.clear();
+        it.username = Arc::default();
         let text = "Too many connections of this user.";
         return it.finish_at(Level::Warn, Reply::new(530, text));
     }
@@ -151,7 +151,7 @@ fn enter(it: &mut Interpreter, account: Account, password: Password) {
     it.directory = account.filesystem().start_directory();
     it.account = Some(account);
     it.wait = Wait::Login(password);
-    it.event(Event::Login(it.username.clone()));
+    it.event(Event::Login(Arc::clone(&it.username)));
 }
 
 /// What the handler says to a login: an error is a refusal like the authorizer's.
@@ -262,7 +262,7 @@ fn flush_account(it: &mut Interpreter) {
         it.close_data();
     }
     log_out(it);
-    it.username.clear();
+    it.username = Arc::default();
     it.attempted_logins = 0;
     it.directory = VirtualPath::root();
     it.ascii = true;
@@ -278,7 +278,7 @@ fn flush_account(it: &mut Interpreter) {
 fn log_out(it: &mut Interpreter) {
     if it.account.take().is_some() {
         it.seat.log_out();
-        it.event(Event::Logout(it.username.clone()));
+        it.event(Event::Logout(Arc::clone(&it.username)));
     }
 }
 

@@ -52,7 +52,13 @@ use crate::session::logging;
 impl Interpreter {
     /// Takes what happened, on a server that has these commands.
     pub(crate) fn handle(&mut self, table: &Table, input: Input) {
-        self.take(table, input);
+        match input {
+            // What comes in numbers goes the short way.
+            Input::Command(command) if matches!(self.wait, Wait::Nothing) => {
+                self.command(table, command);
+            }
+            input => self.take(table, input),
+        }
         if self.abor.is_some() && self.wants_line() {
             match self.abor.take() {
                 Some(Abor::Run) => transfer::abor(self, b""),
@@ -64,13 +70,13 @@ impl Interpreter {
 
     fn take(&mut self, table: &Table, input: Input) {
         match input {
-            Input::Command(_) if !matches!(self.wait, Wait::Nothing) => self.abort_command(),
+            // While another is in progress only ABOR is let through.
+            Input::Command(_) => self.abort_command(),
             Input::Refused(_, reply) if !matches!(self.wait, Wait::Nothing) => {
                 self.abor = Some(Abor::Refused(Box::new(reply)));
             }
             Input::Start(greeting) => secure::start(self, greeting),
             Input::Secured(certificate) => secure::secured(self, certificate),
-            Input::Command(command) => self.command(table, command),
             Input::Refused(command, reply) => {
                 self.reset_idle();
                 if let Some(row) = table.find(&command.name) {
@@ -187,8 +193,7 @@ impl Interpreter {
 
     fn custom(&mut self, index: usize, arg: Vec<u8>, path: Option<VirtualPath>) {
         self.wait = Wait::Custom;
-        self.steps
-            .push_back(Step::Call(Call::Custom(index, arg, path)));
+        self.step(Step::Call(Call::Custom(index, arg, path)));
     }
 
     /// What REST and ALLO said is for one transfer command, whatever becomes of that.
@@ -204,9 +209,11 @@ impl Interpreter {
 
     fn begin(&mut self, command: &CommandLine, logged: bool) {
         // Of what is not logged nothing is asked.
-        self.current = (logged && logging::enabled(Level::Info)).then(|| Current {
-            name: command.name.to_string(),
-            shown: Escaped(&command.arg).to_string(),
+        self.current = (logged && logging::enabled(Level::Info)).then(|| {
+            Box::new(Current {
+                name: command.name.to_string(),
+                shown: Escaped(&command.arg).to_string(),
+            })
         });
     }
 }

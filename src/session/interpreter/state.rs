@@ -27,6 +27,9 @@ use crate::session::work::job::{JobId, Outcome, Source};
 use crate::session::work::opening::OpenError;
 use crate::tls::Tls;
 
+/// Room for the steps of a command, most often.
+const STEPS: usize = 4;
+
 /// The data connection, as far as the protocol cares.
 pub(super) enum Data {
     Closed,
@@ -41,6 +44,21 @@ pub(super) enum Data {
 pub(super) struct Current {
     pub(super) name: String,
     pub(super) shown: String,
+}
+
+impl Current {
+    /// With the outcome.
+    fn line(self, reply: &Reply) -> String {
+        let mut line = self.name;
+        if !self.shown.is_empty() {
+            line.push_str(&format!(" {}", self.shown));
+        }
+        line.push_str(&format!(" {}", reply.code()));
+        if reply.is_error() {
+            line.push_str(&format!(" '{}'", Escaped(reply.text())));
+        }
+        line
+    }
 }
 
 /// What comes when a job is done.
@@ -77,7 +95,7 @@ pub(super) enum Wait {
     },
     /// PASS, for the delay before its refusal.
     Refusal {
-        username: String,
+        username: Arc<str>,
         password: Password,
         reply: Box<Reply>,
     },
@@ -110,10 +128,10 @@ pub(crate) struct Interpreter {
     pub(super) local: SocketAddr,
     pub(super) steps: VecDeque<Step>,
     pub(super) wait: Wait,
-    pub(super) current: Option<Current>,
+    pub(super) current: Option<Box<Current>>,
     pub(super) last_job: JobId,
 
-    pub(super) username: String,
+    pub(super) username: Arc<str>,
     pub(super) account: Option<Account>,
     pub(super) attempted_logins: u32,
     /// The delay of a refusal is over; it began when the password came.
@@ -166,7 +184,7 @@ impl Interpreter {
             wait: Wait::Nothing,
             current: None,
             last_job: 0,
-            username: String::new(),
+            username: Arc::default(),
             account: None,
             attempted_logins: 0,
             refusal_due: false,
@@ -201,9 +219,14 @@ impl Interpreter {
         self.steps.pop_front()
     }
 
-    /// Holds no memory that is not in use, as the session waits for its client.
-    pub(crate) fn shrink(&mut self) {
-        self.steps = VecDeque::new();
+    /// Whether [`poll_step`](Interpreter::poll_step) has something.
+    pub(crate) fn has_steps(&self) -> bool {
+        !self.steps.is_empty()
+    }
+
+    /// The memory for its steps, to be lent when it has something to do.
+    pub(crate) fn buffer(&mut self) -> &mut VecDeque<Step> {
+        &mut self.steps
     }
 
     /// Whether the next command line may come.
@@ -259,17 +282,26 @@ impl Interpreter {
     }
 
     pub(super) fn effect(&mut self, effect: Effect) {
-        self.steps.push_back(Step::Effect(effect));
+        self.step(Step::Effect(effect));
+    }
+
+    // A call would move what is large once more.
+    #[inline(always)]
+    pub(super) fn step(&mut self, step: Step) {
+        if self.steps.capacity() == 0 {
+            self.steps = VecDeque::with_capacity(STEPS);
+        }
+        self.steps.push_back(step);
     }
 
     /// Calls the handler.
     pub(super) fn event(&mut self, event: Event) {
-        self.steps.push_back(Step::Call(Call::Event(event)));
+        self.step(Step::Call(Call::Event(event)));
     }
 
     /// A reply that is not the command's last (1xx), or not a command's at all.
     pub(super) fn reply(&mut self, level: Level, reply: Reply) {
-        self.effect(Effect::Reply(reply, level));
+        self.step(Step::Effect(Effect::Reply(reply, level)));
     }
 
     /// The final reply of the command in progress.
@@ -278,17 +310,11 @@ impl Interpreter {
     }
 
     pub(super) fn finish_at(&mut self, level: Level, reply: Reply) {
-        self.wait = Wait::Nothing;
+        if !matches!(self.wait, Wait::Nothing) {
+            self.wait = Wait::Nothing;
+        }
         if let Some(current) = self.current.take() {
-            let mut line = current.name;
-            if !current.shown.is_empty() {
-                line.push_str(&format!(" {}", current.shown));
-            }
-            line.push_str(&format!(" {}", reply.code()));
-            if reply.is_error() {
-                line.push_str(&format!(" '{}'", Escaped(reply.text())));
-            }
-            self.effect(Effect::LogCommand(line));
+            self.effect(Effect::LogCommand(current.line(&reply)));
         }
         self.reply(level, reply);
         if let Some(held) = self.held.take() {

@@ -76,8 +76,30 @@ pub(crate) struct Table(Arc<Rows>);
 struct Rows {
     /// Sorted by name.
     rows: Vec<Row>,
-    /// The head of each row's name, for a search that compares numbers ([`Verb::head`]).
-    heads: Vec<u64>,
+    /// Where each row is: a hash table by the heads of names ([`Verb::head`]). A power of two of places,
+    /// most of them empty, so that a name is found, or not, at the first look or the second.
+    places: Vec<Place>,
+}
+
+#[derive(Clone, Copy)]
+struct Place {
+    head: u64,
+    /// There is no such row in a place that is empty.
+    row: usize,
+}
+
+impl Place {
+    const EMPTY: Place = Place {
+        head: 0,
+        row: usize::MAX,
+    };
+
+    /// The places where a name is looked for, in turn, among so many.
+    fn of(head: u64, places: usize) -> impl Iterator<Item = usize> {
+        // The golden ratio, by which similar numbers go to different places.
+        let first = head.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 48;
+        (first as usize..).map(move |place| place & (places - 1))
+    }
 }
 
 impl fmt::Debug for Table {
@@ -90,22 +112,32 @@ impl fmt::Debug for Table {
 
 impl Table {
     pub(super) fn of(rows: Vec<Row>) -> Table {
-        let head = |row: &Row| Verb::upper(row.name.as_bytes()).head();
-        let heads = rows.iter().map(head).collect();
-        Table(Arc::new(Rows { rows, heads }))
+        let mut places = vec![Place::EMPTY; (4 * rows.len()).next_power_of_two()];
+        for (row, Row { name, .. }) in rows.iter().enumerate() {
+            let head = Verb::upper(name.as_bytes()).head();
+            let mut seats = Place::of(head, places.len());
+            let free = seats.find(|&seat| places[seat].row == usize::MAX);
+            if let Some(seat) = free {
+                places[seat] = Place { head, row };
+            }
+        }
+        Table(Arc::new(Rows { rows, places }))
     }
 
     /// The row of a command.
     pub(crate) fn find(&self, name: &Verb) -> Option<&Row> {
-        let Rows { rows, heads } = &*self.0;
-        let wanted = name.head();
-        let mut at = heads.partition_point(|&head| head < wanted);
-        while heads.get(at) == Some(&wanted) {
-            let row = rows.get(at)?;
-            if row.name.as_bytes() == name.as_bytes() {
+        let Rows { rows, places } = &*self.0;
+        let (wanted, bytes) = (name.head(), name.as_bytes());
+        for place in Place::of(wanted, places.len()) {
+            let &Place { head, row } = places.get(place)?;
+            let row = rows.get(row)?;
+            // A name of eight bytes at most is in its head.
+            let is_it = head == wanted
+                && row.name.len() == bytes.len()
+                && (bytes.len() <= 8 || row.name.as_bytes() == bytes);
+            if is_it {
                 return Some(row);
             }
-            at += 1;
         }
         None
     }

@@ -1,16 +1,14 @@
 //! The transfer in progress, as the protocol knows it.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use log::Level;
 
 use super::replies::{error_reply, open_error_reply};
+use super::transferred::FileOf;
 use super::vocabulary::End;
 use crate::fs::{File, FileSystem};
-use crate::proto::path::VirtualPath;
 use crate::proto::reply::Reply;
-use crate::session::logging;
 use crate::session::work::job::{Files, Source};
 use crate::session::work::opening::OpenError;
 use crate::session::work::upload::Hidden;
@@ -42,10 +40,8 @@ pub(super) enum Transfer {
 /// What a transfer is, whatever its state.
 pub(super) struct Task {
     pub(super) command: &'static str,
-    /// Who began it; he may be logged out by its end.
-    pub(super) username: String,
     /// None for listings.
-    pub(super) file: Option<FileOf>,
+    pub(super) file: Option<Arc<FileOf>>,
     pub(super) receive: bool,
     pub(super) ascii: bool,
     pub(super) slow: bool,
@@ -54,33 +50,6 @@ pub(super) struct Task {
     pub(super) declared: Option<u64>,
     /// Where the bytes are before the file has its name.
     pub(super) hidden: Option<Hidden>,
-}
-
-pub(super) struct FileOf {
-    pub(super) filesystem: Arc<dyn FileSystem>,
-    pub(super) path: VirtualPath,
-    /// Where there is one.
-    pub(super) real: Option<PathBuf>,
-}
-
-impl FileOf {
-    pub(super) fn new(filesystem: &Arc<dyn FileSystem>, path: &VirtualPath) -> FileOf {
-        FileOf {
-            filesystem: Arc::clone(filesystem),
-            path: path.clone(),
-            real: filesystem.real_path(path),
-        }
-    }
-
-    /// For the log.
-    pub(super) fn shown(&self) -> String {
-        logging::shown(self.real.as_deref(), &self.path)
-    }
-
-    /// An overlay has had the old file in its lower layer, and has the new one in its upper.
-    pub(super) fn name_anew(&mut self) {
-        *self = FileOf::new(&self.filesystem, &self.path);
-    }
 }
 
 /// What a transfer does once data can flow.

@@ -1,7 +1,7 @@
 //! The life of a transfer: from the 1xx of the command that began it, over the data connection that
 //! it waits for, to its final reply (ABOR, and the data connection's own end).
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use log::Level;
@@ -9,12 +9,12 @@ use log::Level;
 use super::replies::{error_reply, internal_error, not_logged_in};
 use super::security::Protection;
 use super::state::{Data, Interpreter, Wait};
-use super::task::{FileOf, Plan, Task, Transfer};
+use super::task::{Plan, Task, Transfer};
 use super::vocabulary::{Effect, End, Event, Progress, Timer, Verdict};
 use crate::proto::escape::Escaped;
 use crate::proto::path::VirtualPath;
 use crate::proto::reply::{Reply, Text};
-use crate::session::interpreter::transferred::Transferred;
+use crate::session::interpreter::transferred::{FileOf, Transferred};
 use crate::session::logging;
 use crate::session::work::job::{Job, Outcome};
 use crate::session::work::upload::{Fate, Hidden, Upload};
@@ -35,11 +35,15 @@ impl Interpreter {
             .map(|account| Arc::clone(account.filesystem()));
         let file = path
             .zip(fs.as_ref())
-            .map(|(path, fs)| FileOf::new(fs, path));
+            .map(|(path, fs)| FileOf {
+                username: Arc::clone(&self.username),
+                filesystem: Arc::clone(fs),
+                path: path.clone(),
+            })
+            .map(Arc::new);
         let ascii = self.ascii && file.is_some();
         Box::new(Task {
             command,
-            username: self.username.clone(),
             ascii,
             receive,
             rest,
@@ -89,7 +93,7 @@ impl Interpreter {
         }
     }
 
-    fn start(&mut self, mut task: Box<Task>, plan: Plan) {
+    fn start(&mut self, task: Box<Task>, plan: Plan) {
         let Task {
             ascii,
             slow,
@@ -109,9 +113,6 @@ impl Interpreter {
                 self.transfer = Transfer::Running(task);
             }
             Plan::Receive(file) => {
-                if let Some(file) = &mut task.file {
-                    file.name_anew();
-                }
                 self.effect(Effect::Receive { file, ascii, slow });
                 self.transfer = Transfer::Running(task);
             }
@@ -332,7 +333,7 @@ impl Interpreter {
         let Some(file) = &task.file else { return };
         let (command, shown, code) = (task.command, file.shown(), refusal.code());
         self.effect(Effect::LogOf {
-            username: task.username.clone(),
+            username: Arc::clone(&file.username),
             line: format!("{command} {shown} {code} '{}'", Escaped(refusal.text())),
         });
     }
@@ -352,22 +353,14 @@ impl Interpreter {
                 u8::from(complete),
                 (seconds * 1000.0).round() / 1000.0,
             );
-            let username = task.username.clone();
+            let username = Arc::clone(&file.username);
             self.effect(Effect::LogOf { username, line });
         }
-        let hidden = task.hidden.as_ref().map(Hidden::path);
-        let real = match hidden {
-            Some(path) => file.filesystem.real_path(path),
-            None => file.real.clone(),
-        };
-        let at = hidden.unwrap_or(&file.path);
         let transferred = Box::new(Transferred {
             command: task.command,
-            username: task.username.clone(),
-            filesystem: Arc::clone(&file.filesystem),
-            path: at.clone(),
-            target: file.path.clone(),
-            real_path: real.unwrap_or_default(),
+            file: Arc::clone(file),
+            hidden: task.hidden.as_ref().map(Hidden::path).cloned(),
+            real_path: OnceLock::new(),
             bytes,
             elapsed: progress.elapsed,
         });
@@ -393,7 +386,7 @@ impl Interpreter {
             | Transfer::Running(task)
             | Transfer::Reported { task, .. }
             | Transfer::Settling { task, .. } => {
-                let file = task.file.as_ref().map(FileOf::shown);
+                let file = task.file.as_ref().map(|file| file.shown());
                 Some((task.command, file.unwrap_or_default()))
             }
         }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use log::Level;
@@ -123,7 +124,7 @@ pub(crate) enum Effect {
     Log(Level, String),
     /// What a user did who may be logged out by now, at info level.
     LogOf {
-        username: String,
+        username: Arc<str>,
         line: String,
     },
     /// A command with its outcome, for the log at info level.
@@ -150,9 +151,9 @@ pub(crate) enum Timer {
 /// What the handler is told.
 #[derive(Debug)]
 pub(crate) enum Event {
-    Login(String),
-    LoginFailed(String, Password),
-    Logout(String),
+    Login(Arc<str>),
+    LoginFailed(Arc<str>, Password),
+    Logout(Arc<str>),
     Sent(Box<Transferred>),
     Received(Box<Transferred>),
     IncompleteSent(Box<Transferred>),

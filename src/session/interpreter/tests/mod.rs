@@ -214,10 +214,10 @@ impl Bench {
             Event::Login(user) => format!("login {user}"),
             Event::LoginFailed(user, _) => format!("failed {user}"),
             Event::Logout(user) => format!("logout {user}"),
-            Event::Sent(file) => format!("sent {} {}", file.path, file.bytes),
-            Event::Received(file) => format!("received {} {}", file.path, file.bytes),
-            Event::IncompleteSent(file) => format!("incomplete sent {}", file.path),
-            Event::IncompleteReceived(file) => format!("incomplete received {}", file.path),
+            Event::Sent(file) => format!("sent {} {}", file.path(), file.bytes),
+            Event::Received(file) => format!("received {} {}", file.path(), file.bytes),
+            Event::IncompleteSent(file) => format!("incomplete sent {}", file.path()),
+            Event::IncompleteReceived(file) => format!("incomplete received {}", file.path()),
         });
         if let (Some(answer), false) = (answer, self.thinks) {
             self.inputs.push_back(answer(self.answer.take()));
