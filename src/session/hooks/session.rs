@@ -190,8 +190,7 @@ pub(crate) struct Question {
     answer: Option<Reply>,
     /// Guards, and work on the pool, that are still out.
     holds: u32,
-    /// None until there is one: nearly all questions are decided at once, and there is one for each command.
-    thens: Option<Vec<(u32, Then)>>,
+    thens: Vec<(u32, Then)>,
 }
 
 impl Question {
@@ -201,7 +200,7 @@ impl Question {
             id,
             answer: None,
             holds: 0,
-            thens: None,
+            thens: Vec::new(),
         }
     }
 
@@ -242,19 +241,19 @@ impl Question {
     pub(super) fn hold_for(&mut self, then: Then) -> (QuestionId, u32) {
         self.holds += 1;
         // Those that are out have numbers below, and one that is back is not asked for again.
-        let thens = self.thens.get_or_insert_default();
-        let number = thens.last().map_or(0, |(last, _)| last.wrapping_add(1));
-        thens.push((number, then));
+        let number = self
+            .thens
+            .last()
+            .map_or(0, |(last, _)| last.wrapping_add(1));
+        self.thens.push((number, then));
         (self.id, number)
     }
 
     /// What follows that work.
     pub(crate) fn then(&mut self, number: u32) -> Option<Then> {
-        let thens = self.thens.as_mut()?;
-        let at = thens.iter().position(|(known, _)| *known == number)?;
-        let (_, then) = thens.remove(at);
+        let at = self.thens.iter().position(|(known, _)| *known == number)?;
         self.release(Decision::Stands);
-        Some(then)
+        Some(self.thens.remove(at).1)
     }
 }
 
