@@ -39,7 +39,7 @@ unsafe impl GlobalAlloc for Counting {
 }
 
 #[test]
-fn pipelined_commands_take_no_memory_each() {
+fn commands_take_no_memory_each() {
     const COMMANDS: usize = 50;
     IS_TEST.set(true);
     let server = TestServer::start();
@@ -56,4 +56,18 @@ fn pipelined_commands_take_no_memory_each() {
     taken();
     let taken = taken();
     assert!(taken < COMMANDS / 2, "{taken} for {COMMANDS} commands");
+
+    let mut one_by_one = || {
+        let before = TAKEN.load(Ordering::Relaxed);
+        for _ in 0..COMMANDS {
+            client.expect("NOOP", 200);
+        }
+        TAKEN.load(Ordering::Relaxed) - before
+    };
+    one_by_one();
+    let taken = one_by_one();
+    assert!(
+        taken < COMMANDS / 2,
+        "{taken} for {COMMANDS} commands, one by one"
+    );
 }

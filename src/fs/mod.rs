@@ -175,7 +175,8 @@ pub trait FileSystem: Send + Sync + 'static {
 
     /// The path on the disk, for logs and for callbacks
     /// ([`Transferred::real_path`](crate::Transferred::real_path)); `None` where there is no disk below.
-    /// Always called on the loop; of an upload before it is opened and after.
+    /// Called when somebody asks for it: on the loop for the log, of a transfer at its end; and by a callback,
+    /// on whatever thread that asks.
     fn real_path(&self, _path: &VirtualPath) -> Option<PathBuf> {
         None
     }

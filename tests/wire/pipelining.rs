@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, Write};
 use std::time::Duration;
 
-use crate::common::{Client, TestServer, client};
+use crate::common::{Client, SHORT, TestServer, client};
 
 #[test]
 fn pipelined_commands_are_answered_in_order() {
@@ -152,6 +152,16 @@ fn a_deaf_client_that_leaves_takes_nothing_along() {
     drop(deaf);
     server.record().wait_for("disconnect");
     server.login();
+}
+
+#[test]
+fn a_deaf_client_is_not_waited_for_for_ever() {
+    let server = TestServer::with(|builder| builder.timeout(SHORT));
+    let mut deaf = Client::over(client::connect_narrow(server.addr()));
+    deaf.login_after_greeting();
+    deaf.send("HELP\r\n".repeat(1000));
+    // He is idle, and the 421 that says so cannot leave: it has ten seconds.
+    server.record().wait_for("disconnect");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use log::Level;
 
 use super::control::Control;
 use super::dtp::Dtp;
-use super::slot::{OWN_TIMERS, TAG_IDLE};
+use super::slot::{OWN_TIMERS, TAG_DATA, TAG_IDLE};
 use crate::proto::escape::Escaped;
 use crate::proto::reply::Reply;
 use crate::session::common::Common;
@@ -189,8 +189,10 @@ impl Core {
         Ok(())
     }
 
-    /// (Re)starts one of the session's own timers; zero stops it. One that is stopped stays where it is, to
-    /// be moved on when it is next started, as nearly all are before they ring; else it rings in vain.
+    /// (Re)starts one of the session's own timers; zero stops it.
+    ///
+    /// One that each transfer stops stays where it is, to be moved on by the next; if none comes, it rings in
+    /// vain. The others are given back, for they are wanted once in a session.
     pub(crate) fn arm(&mut self, cx: &mut Context<'_>, tag: usize, delay: Duration) {
         match (self.timers[tag], delay.is_zero()) {
             (None, true) => {}
@@ -199,7 +201,11 @@ impl Core {
                 cx.reset(id, delay);
                 self.stopped &= !(1 << tag);
             }
-            (Some(_), true) => self.stopped |= 1 << tag,
+            (Some(_), true) if matches!(tag, TAG_IDLE | TAG_DATA) => self.stopped |= 1 << tag,
+            (Some(id), true) => {
+                cx.cancel(id);
+                self.timers[tag] = None;
+            }
         }
     }
 

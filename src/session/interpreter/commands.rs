@@ -217,6 +217,23 @@ mod tests {
     }
 
     #[test]
+    fn a_table_of_any_size_finds_its_rows_and_no_others() {
+        let mut table = Table::default();
+        let known = table.find(&Verb::upper(b"NOOP")).unwrap().clone();
+        let name = |number: u32| format!("SITE X{number}");
+        for number in 0..300 {
+            let name = name(number).into();
+            let row = known.clone();
+            table.add(Row { name, ..row });
+        }
+        for number in 0..600 {
+            let found = table.find(&Verb::upper(name(number).as_bytes()));
+            assert_eq!(found.is_some(), number < 300, "{number}");
+            assert!(found.is_none_or(|row| row.name == name(number)));
+        }
+    }
+
+    #[test]
     fn other_readings_of_an_argument() {
         assert_eq!((LS.otherwise)(b"-la"), Some(&b""[..]));
         assert_eq!((LS.otherwise)(b"-la docs"), Some(&b"docs"[..]));

@@ -76,8 +76,8 @@ pub(crate) struct Table(Arc<Rows>);
 struct Rows {
     /// Sorted by name.
     rows: Vec<Row>,
-    /// Where each row is: a hash table by the heads of names ([`Verb::head`]). A power of two of places,
-    /// most of them empty, so that a name is found, or not, at the first look or the second.
+    /// Where each row is: a hash table by the heads of names ([`Verb::head`]), a power of two of places,
+    /// most of them empty. A name is found, or not, at the first look or the second.
     places: Vec<Place>,
 }
 

@@ -69,7 +69,8 @@ impl Transferred {
         &self.file.path
     }
 
-    /// [`path`](Self::path) on the disk; empty where the user's file system has no disk below.
+    /// [`path`](Self::path) on the disk; empty where the user's file system has no disk below. It is looked up
+    /// when it is first asked for.
     pub fn real_path(&self) -> &Path {
         self.real_path.get_or_init(|| {
             let real = self.file.filesystem.real_path(self.path());
@@ -100,7 +101,7 @@ impl fmt::Debug for Transferred {
             .field("username", &self.username())
             .field("path", self.path())
             .field("target", self.target())
-            .field("real_path", &self.real_path())
+            .field("real_path", &self.real_path.get())
             .field("bytes", &self.bytes)
             .field("elapsed", &self.elapsed)
             .finish_non_exhaustive()
