@@ -8,6 +8,7 @@
 //! hooks         what a library user hooks in: handlers, commands, the session that they get
 //! channels      control channel, data channel, timers: effects are carried out
 //! flow          the data plane: the bytes of one transfer
+//! per_loop      what the sessions of a loop use in turns
 //! interpreter   the protocol, sans-IO: inputs, effects, the table of commands
 //! work          jobs: what may block, here or on a worker thread
 //! config        the settings

@@ -260,6 +260,26 @@ fn who_never_connects_is_told_at_his_next_transfer() {
 }
 
 #[test]
+fn a_time_that_is_over_before_its_end_says_nothing_then_and_runs_again() {
+    let server = TestServer::with(|builder| builder.passive_timeout(SHORT));
+    let (mut client, mut other) = (server.login(), server.login());
+    client.send("EPSV\r\nABOR\r\n");
+    client.expect_replies(&[229, 226]);
+    // It began later, so the first one has ended.
+    other.begin_unconnected("LIST");
+    other.expect_reply(425).contains("timed out");
+    assert!(client.is_silent());
+    for _ in 0..2 {
+        client.begin_unconnected("LIST");
+        client.expect_reply(425).contains("timed out");
+        // Before it has ended, it begins anew.
+        client.send("EPSV\r\nABOR\r\n");
+        client.expect_replies(&[229, 226]);
+    }
+    client.expect_alive();
+}
+
+#[test]
 fn a_client_who_connects_and_says_nothing_has_come() {
     // The server looks for him without a command, too, and then it is his silence that is timed.
     let server = TestServer::with(|builder| {
