@@ -37,12 +37,17 @@ pub(super) fn open_unless(
     mode: OpenMode,
     too_large: impl Fn(u64) -> bool,
 ) -> io::Result<Option<LocalFile>> {
+    if mode == OpenMode::CreateNew {
+        return create(home, path, mode).map(Some);
+    }
     // Asked before, since opening a device may do something, and again of what was opened.
     match home.kind(path) {
         Ok(kind) => must_be_regular(kind)?,
         Err(error) if error.kind() == io::ErrorKind::NotFound && creates(mode) => {
-            if let Some(created) = create(home, path, mode)? {
-                return Ok(Some(created));
+            match create(home, path, mode) {
+                // Something is there after all, be it a link that leads to nothing yet.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                created => return created.map(Some),
             }
         }
         Err(error) => return Err(error),
@@ -66,25 +71,16 @@ pub(super) fn open_unless(
     }))
 }
 
-/// Creates what was not there a moment ago. What is created so is a regular file and empty, and need
-/// not be asked. `None` where something is there after all, be it a link that leads to nothing yet.
-fn create(home: &Home, path: &VirtualPath, mode: OpenMode) -> io::Result<Option<LocalFile>> {
+/// Creates what is not there. What is created so is a regular file and empty, and need not be asked.
+fn create(home: &Home, path: &VirtualPath, mode: OpenMode) -> io::Result<LocalFile> {
     let mut options = options(mode);
     options.create_new(true);
-    match open_below(home, path, &options) {
-        Ok(file) => Ok(Some(LocalFile {
-            file,
-            size: 0,
-            #[cfg(target_os = "linux")]
-            device: None,
-        })),
-        Err(error)
-            if error.kind() == io::ErrorKind::AlreadyExists && mode != OpenMode::CreateNew =>
-        {
-            Ok(None)
-        }
-        Err(error) => Err(error),
-    }
+    Ok(LocalFile {
+        file: open_below(home, path, &options)?,
+        size: 0,
+        #[cfg(target_os = "linux")]
+        device: None,
+    })
 }
 
 fn open_below(home: &Home, path: &VirtualPath, options: &OpenOptions) -> io::Result<StdFile> {
@@ -93,10 +89,7 @@ fn open_below(home: &Home, path: &VirtualPath, options: &OpenOptions) -> io::Res
 }
 
 fn creates(mode: OpenMode) -> bool {
-    matches!(
-        mode,
-        OpenMode::Write | OpenMode::Append | OpenMode::CreateNew
-    )
+    matches!(mode, OpenMode::Write | OpenMode::Append)
 }
 
 fn options(mode: OpenMode) -> OpenOptions {
