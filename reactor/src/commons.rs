@@ -11,15 +11,22 @@ impl Commons {
     pub(crate) fn get<T: Default + 'static>(&mut self) -> &mut T {
         let (values, wanted) = (&mut self.0, TypeId::of::<T>());
         let known = values.iter().position(|&(known, _)| known == wanted);
-        let at = known.unwrap_or_else(|| {
-            values.push((wanted, Box::new(T::default())));
-            values.len() - 1
-        });
+        let at = known.unwrap_or_else(|| add(values, wanted, || Box::new(T::default())));
         match values[at].1.downcast_mut() {
             Some(value) => value,
             None => unreachable!("it is where one of its type was found, or put"),
         }
     }
+}
+
+#[cold]
+fn add(
+    values: &mut Vec<(TypeId, Box<dyn Any>)>,
+    key: TypeId,
+    make: impl FnOnce() -> Box<dyn Any>,
+) -> usize {
+    values.push((key, make()));
+    values.len() - 1
 }
 
 #[cfg(test)]
