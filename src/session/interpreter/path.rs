@@ -66,21 +66,14 @@ impl Interpreter {
         perm: Perm,
         run: fn(&mut Interpreter, VirtualPath),
     ) {
-        let or_default = |arg: &[u8]| {
-            if arg.is_empty() {
-                argument.default
-            } else {
-                arg
-            }
-            .to_vec()
+        let Some(other) = (argument.otherwise)(arg) else {
+            return self.with_path(argument.or_default(arg), perm, run);
         };
-        let Some(other) = (argument.otherwise)(arg).map(or_default) else {
-            return self.with_path(&or_default(arg), perm, run);
-        };
+        let other = argument.or_default(other);
         let Ok(path) = self.resolve(arg) else {
-            return self.with_path(&other, perm, run);
+            return self.with_path(other, perm, run);
         };
-        let exact = arg.to_vec();
+        let (exact, other) = (arg.to_vec(), other.to_vec());
         self.files(
             Files::Metadata {
                 path,

@@ -68,6 +68,13 @@ pub(crate) struct Argument {
     pub(crate) otherwise: fn(&[u8]) -> Option<&[u8]>,
 }
 
+impl Argument {
+    /// An argument, or what stands for an empty one.
+    pub(super) fn or_default<'a>(&self, arg: &'a [u8]) -> &'a [u8] {
+        if arg.is_empty() { self.default } else { arg }
+    }
+}
+
 /// The rows of one server: the built-in ones and the user's.
 #[derive(Clone)]
 pub(crate) struct Table(Arc<Rows>);
