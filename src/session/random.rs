@@ -13,7 +13,7 @@ pub(crate) fn number() -> u64 {
     }
 }
 
-/// Random bytes that are had at a time: the generator's first one costs as much as a thousand more.
+/// Random bytes that are had at a time: it is the first one of a call that costs.
 const BLOCK: usize = 512;
 
 /// Random numbers of a loop's own, for what needs many.

@@ -13,4 +13,5 @@ mod handover;
 mod leftovers;
 mod limits;
 mod model;
+mod ports;
 mod work;
