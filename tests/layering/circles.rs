@@ -181,7 +181,7 @@ const SESSION: &[&[&str]] = &[
     &["questions.rs", "service.rs"],
     &["hooks/"],
     &["channels/"],
-    &["flow", "common.rs"],
+    &["flow", "common.rs", "per_loop.rs"],
     &["interpreter/", "note.rs"],
     &["work/"],
     &["config.rs"],
