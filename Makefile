@@ -38,7 +38,7 @@ test-workers: clients-if-possible ## run the tests over the wire in every other 
 	FTPDLIB_TEST_WORKERS=multi-thread $(CARGO) test --test wire --test tls --test clients $(ARGS)
 	for model in multi-proc pre-fork; do \
 	    FTPDLIB_TEST_WORKERS=$$model sh tests/each-alone --test wire --test tls --test clients $(ARGS) -- \
-	        --skip offload:: --skip decisions:: --skip pool:: || exit 1; \
+	        --skip offload:: --skip decisions:: --skip pool:: --skip slow_files:: || exit 1; \
 	done
 
 lint: ## check format, and clippy with warnings as errors
