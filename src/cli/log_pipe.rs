@@ -14,10 +14,10 @@
 #[allow(unsafe_code, reason = "foreign functions")]
 mod writable;
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, ErrorKind, Write};
-use std::os::fd::{AsFd, AsRawFd};
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileTypeExt;
 use std::process;
 use std::time::{Duration, Instant};
 
@@ -186,8 +186,9 @@ impl Write for LogPipe {
 /// The same pipe with flags of its own. `None` where the system has no such way, or this user may not.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn opened_anew(pipe: &File) -> Option<File> {
-    let mut options = OpenOptions::new();
-    options
+    use std::os::fd::AsRawFd;
+    use std::os::unix::fs::OpenOptionsExt;
+    File::options()
         .write(true)
         .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
         .open(format!("/proc/self/fd/{}", pipe.as_raw_fd()))

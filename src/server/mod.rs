@@ -207,7 +207,8 @@ impl FtpServer {
         // Writing over a limit on file sizes is an error like another, not the end of the process.
         #[cfg(unix)]
         ignore_signals(&[libc::SIGPIPE, libc::SIGXFSZ]).map_err(Error::system("ignore signals"))?;
-        self.settings.log_start(self.address);
+        self.settings.log();
+        let (kind, address) = (self.settings.kind(), self.address);
         let workers = self.settings.workers;
         let life = Life::new(self.settings.grace);
         let watched = watched(&self.settings, signals);
@@ -258,6 +259,9 @@ impl FtpServer {
                 .watch_signals(key, &watched)
                 .map_err(Error::system("watch signals"))?;
         }
+        // Whoever reads this may send a signal at once, and must not kill it by that.
+        let pid = std::process::id();
+        log::info!(target: TARGET, ">>> starting {kind} server on {address}, pid={pid} <<<");
         let heart = Heart {
             life,
             inbox: self.inbox,

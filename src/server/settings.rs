@@ -82,8 +82,16 @@ impl Settings {
         }))
     }
 
+    /// What the server is called where it tells of its start.
+    pub(super) fn kind(&self) -> &'static str {
+        match self.config.tls {
+            Some(_) => "FTPS (FTP over SSL)",
+            None => "FTP",
+        }
+    }
+
     /// The lines with which pyftpdlib starts, too.
-    pub(super) fn log_start(&self, address: SocketAddr) {
+    pub(super) fn log(&self) {
         let config = &self.config;
         let none_or = |text: Option<String>| text.unwrap_or_else(|| "None".to_owned());
         info!(target: TARGET, "concurrency model: {}", self.workers);
@@ -105,12 +113,6 @@ impl Settings {
         debug!(target: TARGET, "timeout: {:?}", config.timeout);
         debug!(target: TARGET, "banner: {:?}", config.banner);
         debug!(target: TARGET, "max login attempts: {}", config.max_login_attempts);
-        let pid = std::process::id();
-        let kind = match config.tls {
-            Some(_) => "FTPS (FTP over SSL)",
-            None => "FTP",
-        };
-        info!(target: TARGET, ">>> starting {kind} server on {address}, pid={pid} <<<");
     }
 }
 
