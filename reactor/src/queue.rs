@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// How long a turn of the loop may last before heavy work has to wait for the next one.
-const TURN: Duration = Duration::from_millis(2);
+const TURN: Duration = Duration::from_millis(1);
 
 pub(crate) struct Queue {
     waiting: VecDeque<(Key, Channel)>,

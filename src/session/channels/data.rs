@@ -294,8 +294,16 @@ impl Core {
         }
     }
 
-    /// Lets the flow move what it can, and arranges for what it needs next.
+    /// Lets the flow go on, as soon as it is its turn.
     fn pump(&mut self, cx: &mut Context<'_>) {
+        let flows = matches!(self.dtp, Dtp::Open { flow: Some(_), .. });
+        if flows && !cx.must_queue(DATA) {
+            self.pump_now(cx);
+        }
+    }
+
+    /// Lets the flow move what it can, and arranges for what it needs next.
+    fn pump_now(&mut self, cx: &mut Context<'_>) {
         let now = cx.now();
         if cx.is_asleep(DATA) {
             return;
@@ -308,9 +316,6 @@ impl Core {
         else {
             return;
         };
-        if cx.must_queue(DATA) {
-            return;
-        }
         match flow.turn(
             stream,
             &mut Means {
@@ -345,12 +350,15 @@ impl Core {
             return;
         }
         self.flow_job = None;
+        // What a worker thread has made ready is little: it would queue as long as others for 1 MiB.
+        let is_little = !matches!(outcome, Outcome::Warmed(..));
         if let Dtp::Open {
             flow: Some(flow), ..
         } = &mut self.dtp
         {
             match flow.job_done(outcome, cx.now()) {
                 Some(verdict) => self.end_flow(verdict, cx.now()),
+                None if is_little => self.pump_now(cx),
                 None => self.pump(cx),
             }
         }
