@@ -127,13 +127,29 @@ impl Context<'_> {
     /// has to wait. Then the channel is in the queue, and `ready` is called for it when those before it
     /// have had their turn; there is nothing else to do. See [heavy work](crate#the-contract).
     ///
-    /// Always false for a channel that has waited, until its callback returns.
+    /// Always false in the callback of one that has waited, and true without a queue where there is no
+    /// [current dispatcher](Context::key).
     pub fn must_queue(&mut self, channel: Channel) -> bool {
         let pressed = self.engine.queue.is_pressed();
         if pressed {
             self.queue(channel);
         }
         pressed
+    }
+
+    /// Whether a channel of the current dispatcher waits in the queue of heavy work. It is the loop that keeps
+    /// it waiting, then, and no deadline should count that.
+    #[must_use]
+    pub fn is_queued(&self, channel: Channel) -> bool {
+        let slot = self.engine.slots.get(self.key);
+        slot.is_some_and(|slot| slot.queued & channel.bit() != 0)
+    }
+
+    /// Whether heavy work has had its time in this turn, or what threads have sent, where it is that. For work
+    /// that is not heavy, but may come in numbers: it says [`queue`](Context::queue) then.
+    #[must_use]
+    pub fn is_over_time(&self) -> bool {
+        self.engine.queue.is_over_time()
     }
 
     /// Calls `ready` for this channel when all that wait in the queue of heavy work have had their turn:

@@ -223,8 +223,14 @@ impl Engine {
     /// Calls those who have waited longest, as long as the turn has time. Whoever comes meanwhile goes
     /// behind them.
     pub(crate) fn run_queue(&mut self) {
-        for ahead in 0..self.queue.len() {
-            let Some((key, channel)) = self.queue.pop(ahead) else {
+        if self.queue.is_empty() {
+            return;
+        }
+        let now = self.begin_phase();
+        self.queue.begin(now);
+        let mut served = 0;
+        for _ in 0..self.queue.len() {
+            let Some((key, channel)) = self.queue.pop(served) else {
                 break;
             };
             let Some(slot) = self.slots.get_mut(key) else {
@@ -235,6 +241,7 @@ impl Engine {
                 continue;
             }
             let ready = Ready::again(slot.take_read_closed(channel));
+            served += 1;
             self.queue.serve(true);
             self.call_only(key, |dispatcher, cx| dispatcher.ready(cx, channel, ready));
             self.queue.serve(false);
@@ -271,7 +278,8 @@ impl Engine {
         if !self.shared.has_work() {
             return;
         }
-        self.begin_phase();
+        let now = self.begin_phase();
+        self.queue.begin_posted(now);
         let mut batch = std::mem::take(&mut self.ops);
         self.shared.take(&mut batch);
         for op in batch.drain(..) {

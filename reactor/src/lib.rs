@@ -23,8 +23,9 @@
 //!
 //! **Heavy work** asks [`must_queue`](Context::must_queue) before it begins. While nobody waits and the
 //! turn is younger than 1 ms, it may go ahead. Else its channel goes behind all that wait, and each turn
-//! calls those who have waited longest (one at least) until it is 1 ms old; who has more to do then
-//! says [`queue`](Context::queue). So the loop looks at its events every millisecond, and a budget may be
+//! calls those who have waited longest (one at least) until it is 1 ms old, or, where its events took longer,
+//! for as long as those took; who has more to do then
+//! says [`queue`](Context::queue). So a turn is short, and a budget may be
 //! large: each gets as much as the others, and nobody is passed over.
 //!
 //! All I/O goes through the methods of mio's own types, or through their `try_io`; on a raw

@@ -5,7 +5,8 @@ use crate::{Channel, Key};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// How long a turn of the loop may last before heavy work has to wait for the next one.
+/// How long a turn of the loop may last before heavy work has to wait for the next one, if the rest of the
+/// turn takes less than that.
 const TURN: Duration = Duration::from_millis(1);
 
 pub(crate) struct Queue {
@@ -13,6 +14,8 @@ pub(crate) struct Queue {
     /// The one that is called now has waited.
     serves: bool,
     turn_began: Instant,
+    /// When heavy work has had its time.
+    until: Instant,
 }
 
 impl Queue {
@@ -21,6 +24,7 @@ impl Queue {
             waiting: VecDeque::new(),
             serves: false,
             turn_began: now,
+            until: now + TURN,
         }
     }
 
@@ -36,10 +40,10 @@ impl Queue {
         self.waiting.push_back((key, channel));
     }
 
-    /// Who is first, as long as this turn has time. `ahead` is how many of this turn went before: the
-    /// first goes in any case, so that the queue moves on however long the rest of a turn takes.
-    pub(crate) fn pop(&mut self, ahead: usize) -> Option<(Key, Channel)> {
-        if ahead > 0 && self.turn_is_over() {
+    /// Who is first, as long as there is time. `served` is how many of this turn went before: the first
+    /// goes in any case, so that the queue moves on.
+    pub(crate) fn pop(&mut self, served: usize) -> Option<(Key, Channel)> {
+        if served > 0 && self.is_over_time() {
             return None;
         }
         self.waiting.pop_front()
@@ -47,6 +51,17 @@ impl Queue {
 
     pub(crate) fn begin_turn(&mut self, now: Instant) {
         self.turn_began = now;
+        self.until = now + TURN;
+    }
+
+    /// Those who wait get as much of the turn as what was light did before them, however much that was.
+    pub(crate) fn begin(&mut self, now: Instant) {
+        self.until = self.until.max(now + (now - self.turn_began));
+    }
+
+    /// What threads have sent has a time of its own.
+    pub(crate) fn begin_posted(&mut self, now: Instant) {
+        self.until = now + TURN;
     }
 
     /// While the one is called who has waited, he need not again.
@@ -56,10 +71,10 @@ impl Queue {
 
     /// Whether who comes now has to wait.
     pub(crate) fn is_pressed(&self) -> bool {
-        !self.serves && (!self.waiting.is_empty() || self.turn_is_over())
+        !self.serves && (!self.waiting.is_empty() || self.is_over_time())
     }
 
-    fn turn_is_over(&self) -> bool {
-        self.turn_began.elapsed() > TURN
+    pub(crate) fn is_over_time(&self) -> bool {
+        Instant::now() > self.until
     }
 }

@@ -160,3 +160,30 @@ fn who_closes_or_sleeps_in_the_queue_is_not_called() {
     settle(&mut reactor);
     assert_eq!(woken.get(), 1);
 }
+
+#[test]
+fn heavy_work_gets_as_much_time_as_light_work_takes() {
+    let log = Log::default();
+    let mut reactor = Loop::new();
+    for name in ["a", "b", "c"] {
+        let log = log.clone();
+        let probe = Probe::new()
+            .start(|cx, ()| cx.queue(ZERO))
+            .ready(move |cx, _| {
+                log.add(name);
+                cx.queue(ZERO);
+            });
+        reactor.spawn(probe.boxed());
+    }
+    let light = Probe::new().start(|cx, ()| cx.again(ZERO)).ready(|cx, _| {
+        toil();
+        cx.again(ZERO);
+    });
+    reactor.spawn(light.boxed());
+    let deadline = Instant::now() + LONG;
+    // All three in a turn, though the machine may have been elsewhere in one turn or the other.
+    while log.take().len() < 3 {
+        assert!(Instant::now() < deadline, "one a turn");
+        reactor.turn(None).unwrap();
+    }
+}

@@ -8,7 +8,7 @@ use std::io;
 use std::mem;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ftpdlib_reactor::{Channel, Context, Dispatcher, Message, Ready, TcpStream, TimerId};
 use log::Level;
@@ -27,6 +27,9 @@ use super::logging;
 use super::note::{Note, QuestionId};
 use super::questions::{Asked, Questions};
 use super::service::Service;
+
+/// When to look again at a deadline that came while the loop kept its client waiting.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Command lines that one client may have run before others have their turn.
 const LINES_PER_TURN: usize = 64;
@@ -349,13 +352,17 @@ impl Dispatcher for Client {
                 self.ask(question, Asked::Nothing);
             }
             TAG_IDLE if self.core.life != Life::Open => return cx.close(),
-            // It is the client who waits.
+            // It is the client who waits, then.
             TAG_IDLE if cx.is_asleep(CONTROL) => {
                 let timeout = self.core.common.config.timeout;
                 self.core.arm(cx, TAG_IDLE, timeout);
             }
             TAG_IDLE => self.core.inputs.push_back(Input::Timer(Timer::Idle)),
             TAG_REFUSAL => self.core.inputs.push_back(Input::Timer(Timer::Refusal)),
+            // So it is if the loop has not come to him.
+            TAG_HANDSHAKE if cx.is_queued(CONTROL) || cx.is_queued(DATA) => {
+                self.core.arm(cx, TAG_HANDSHAKE, LOOK_AGAIN);
+            }
             TAG_HANDSHAKE => self.core.inputs.push_back(Input::Timer(Timer::Handshake)),
             TAG_DATA => self.core.inputs.push_back(Input::Timer(Timer::Data)),
             _ => self.core.data_timer(cx, tag),

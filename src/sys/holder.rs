@@ -35,20 +35,26 @@ pub(super) fn end_if_stopped(worker: u32) -> bool {
     let Ok(pid) = libc::pid_t::try_from(worker) else {
         return false;
     };
-    if pid <= 1 || worker == this_process() || worker == std::os::unix::process::parent_id() {
+    if pid <= 1 || worker == this_process() || !is_stopped_worker(worker) {
         return false;
     }
     // SAFETY: takes two numbers; only those of the same user hear of it.
-    is_stopped(worker) && unsafe { libc::kill(pid, libc::SIGKILL) } == 0
+    unsafe { libc::kill(pid, libc::SIGKILL) == 0 }
 }
 
-/// Whether `/proc` says that a process is stopped, by a signal or by who traces it.
-fn is_stopped(process: u32) -> bool {
+/// Whether `/proc` says that a process is stopped, by a signal or by who traces it, and a child of this
+/// process or of its parent, as workers are: a number may have gone to somebody else.
+fn is_stopped_worker(process: u32) -> bool {
     let Ok(line) = std::fs::read(format!("/proc/{process}/stat")) else {
         return false;
     };
     // Its name, in brackets, may be anything.
     let after = line.iter().rposition(|&byte| byte == b')');
-    let state = after.and_then(|at| line.get(at + 2));
-    matches!(state, Some(b'T' | b't'))
+    let after = after.and_then(|at| line.get(at + 1..)).unwrap_or_default();
+    let after = String::from_utf8_lossy(after);
+    let mut words = after.split_ascii_whitespace();
+    let is_stopped = matches!(words.next(), Some("T" | "t"));
+    let parent = words.next().and_then(|number| number.parse().ok());
+    let here = [this_process(), std::os::unix::process::parent_id()];
+    is_stopped && parent.is_some_and(|parent: u32| parent > 1 && here.contains(&parent))
 }

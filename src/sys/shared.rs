@@ -217,6 +217,9 @@ mod memory {
         }
 
         pub(super) fn unlock(&self) {
+            // Or the next one would be taken for this one until it has said who it is.
+            #[cfg(target_os = "linux")]
+            self.holder().store(0, Ordering::Relaxed);
             // SAFETY: `new` initialised the mutex; only a holder of the lock calls this.
             unsafe { libc::pthread_mutex_unlock(self.mutex()) };
         }

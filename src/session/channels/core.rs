@@ -231,7 +231,8 @@ impl Core {
             Job::Authenticate(..) => &self.common.logins,
             _ => &self.common.pool,
         };
-        let warms = matches!(job, Job::Warm(_));
+        // Better that the loop waits for the disk than that nothing comes.
+        let may_be_here = matches!(job, Job::Warm(_)) || !job.is_of_slow_files();
         let slow = job.is_of_slow_files();
         let started = self.start(cx, pool, move || {
             let outcome = caught(|| job.run()).unwrap_or(Outcome::Lost);
@@ -243,8 +244,7 @@ impl Core {
         });
         match started {
             Ok(()) => true,
-            // Better that the loop waits for the disk than that nothing comes.
-            Err(Refused { task, .. }) if warms => {
+            Err(Refused { task, .. }) if may_be_here => {
                 task();
                 true
             }

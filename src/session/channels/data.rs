@@ -358,7 +358,7 @@ impl Core {
         {
             match flow.job_done(outcome, cx.now()) {
                 Some(verdict) => self.end_flow(verdict, cx.now()),
-                None if is_little => self.pump_now(cx),
+                None if is_little && !cx.is_over_time() => self.pump_now(cx),
                 None => self.pump(cx),
             }
         }
@@ -402,7 +402,7 @@ impl Core {
                     flow.look(stream, now);
                 }
                 let stalled = flow.stalled_for(now);
-                if stalled >= timeout && !flow.is_held() {
+                if stalled >= timeout && !flow.is_held() && !cx.is_queued(DATA) {
                     self.end_flow(Verdict::Stalled, now);
                 } else {
                     let rest = timeout.saturating_sub(stalled);

@@ -77,7 +77,8 @@ pub trait Handler: Any {
     /// was refused it counts ([`max_login_attempts`](crate::Builder::max_login_attempts)), is told
     /// late ([`auth_failed_timeout`](crate::Builder::auth_failed_timeout)), and
     /// [`on_login_failed`](Handler::on_login_failed) follows. Another answer takes the place of the
-    /// account's [login message](crate::Account::login_message).
+    /// account's [login message](crate::Account::login_message). So it is refused, too, when the address was
+    /// [banned](crate::Builder::ban_after) meanwhile, whatever is said here.
     fn on_login(&mut self, session: &mut Session<'_>, username: &str) {}
 
     /// A login was refused, and the client is told.

@@ -155,10 +155,10 @@ impl Interpreter {
             self.finish(Reply::new(500, text));
             return self.close();
         }
-        // A name of other characters may hold anything, such as a password behind a tab.
-        let plain = name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b' ');
+        // A name of other characters may hold anything, such as a password behind a tab; so may one that is
+        // PASS and more. Replies are logged.
+        let letters = |byte: u8| byte.is_ascii_alphanumeric() || byte == b' ';
+        let plain = name.bytes().all(letters) && !name.contains("PASS");
         self.finish(match plain {
             true => Reply::new(500, format!("Command \"{name}\" not understood.")),
             false => Reply::new(500, "Command not understood."),

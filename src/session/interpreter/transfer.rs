@@ -184,6 +184,10 @@ fn target_opened(it: &mut Interpreter, outcome: Outcome) {
         return;
     };
     let reply = match outcome {
+        Outcome::Upload(Ok(upload)) if matches!(it.wait, Wait::Abort) => {
+            drop(upload);
+            return it.conclude(task, (false, Progress::default()), Level::Info, aborted());
+        }
         Outcome::Upload(Ok(Upload { file, hidden })) => {
             return it.go(task.hiding(hidden), Plan::Receive(file));
         }
@@ -199,6 +203,10 @@ pub(super) fn fail(it: &mut Interpreter, reply: Reply) {
     it.end_transfer(Level::Info, reply);
 }
 
+fn aborted() -> Reply {
+    Reply::new(426, "Transfer aborted via ABOR.")
+}
+
 /// RFC 959, 4.1.3; every ABOR ends in 226, after a 426 where a 1xx had gone out.
 pub(crate) fn abor(it: &mut Interpreter, _: &[u8]) {
     match &it.transfer {
@@ -206,18 +214,15 @@ pub(crate) fn abor(it: &mut Interpreter, _: &[u8]) {
             it.wait = Wait::Abort;
             it.effect(Effect::Abort);
         }
-        Transfer::Waiting(..) | Transfer::Protecting(..) | Transfer::Opening(_) => {
+        // Its target may be emptied at this moment: what comes then must not find that still to happen.
+        Transfer::Opening(_) => {
             it.close_data();
             it.wait = Wait::Abort;
-            let reply = Reply::new(426, "Transfer aborted via ABOR.");
-            match std::mem::replace(&mut it.transfer, Transfer::Idle) {
-                // Its target may have been emptied already.
-                Transfer::Opening(task) => {
-                    it.transfer_job = None;
-                    it.conclude(task, (false, Progress::default()), Level::Info, reply);
-                }
-                _ => it.end_transfer(Level::Info, reply),
-            }
+        }
+        Transfer::Waiting(..) | Transfer::Protecting(..) => {
+            it.close_data();
+            it.wait = Wait::Abort;
+            it.end_transfer(Level::Info, aborted());
         }
         // Over already, but for its reply.
         Transfer::Reported { .. } | Transfer::Settling { .. } => it.wait = Wait::Abort,
@@ -254,11 +259,7 @@ pub(super) fn ended(it: &mut Interpreter, end: End) {
             (false, Level::Info, Reply::new(426, text))
         }
         Verdict::Complete => (true, Level::Debug, Reply::new(226, "Transfer complete.")),
-        Verdict::Aborted => (
-            false,
-            Level::Info,
-            Reply::new(426, "Transfer aborted via ABOR."),
-        ),
+        Verdict::Aborted => (false, Level::Info, aborted()),
         Verdict::Disconnected => {
             let text = format!("Transfer aborted; {bytes} bytes transmitted.");
             (false, Level::Debug, Reply::new(426, text))

@@ -190,10 +190,14 @@ impl Census {
         if locked.abandoned {
             tally.recover();
         }
-        if let Some(worker) = locked.ended {
+        let ended = locked.ended;
+        let result = work(&tally);
+        // A log may be slow, and nobody is to wait for the lock meanwhile.
+        drop(locked);
+        if let Some(worker) = ended {
             logging::ended_with_lock(worker);
         }
-        work(&tally)
+        result
     }
 
     fn hash_of_user(&self, user: &str) -> u64 {

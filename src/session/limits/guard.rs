@@ -127,11 +127,15 @@ impl Guard {
     fn ask<T>(&self, question: impl FnOnce(&Attempts<'_>, Duration) -> T) -> Option<T> {
         let memory = self.memory.as_ref()?;
         let locked = memory.lock();
-        if let Some(worker) = locked.ended {
+        let ended = locked.ended;
+        let attempts = Attempts::new(self.policy, memory.words(), &self.hasher);
+        let answer = question(&attempts, self.started.elapsed());
+        // A log may be slow, and nobody is to wait for the lock meanwhile.
+        drop(locked);
+        if let Some(worker) = ended {
             logging::ended_with_lock(worker);
         }
-        let attempts = Attempts::new(self.policy, memory.words(), &self.hasher);
-        Some(question(&attempts, self.started.elapsed()))
+        Some(answer)
     }
 }
 

@@ -172,7 +172,7 @@ impl Job {
             Job::Store(..) | Job::Close(_) => true,
             Job::Settle(hidden, fate) => {
                 let fs = &**hidden.filesystem();
-                fs.changes_are_slow() || is_large(fs, hidden.loses(*fate))
+                fs.changes_are_slow() || hidden.loses(*fate).any(|path| is_large(fs, &path))
             }
             Job::Measure(..) | Job::Digest(_) | Job::Command { .. } => true,
         }
@@ -182,6 +182,7 @@ impl Job {
     pub(crate) fn is_of_slow_files(&self) -> bool {
         match self {
             Job::Files(fs, work) => work.is_of_slow_files(&**fs),
+            Job::Settle(hidden, _) => hidden.filesystem().changes_are_slow(),
             _ => true,
         }
     }

@@ -6,8 +6,8 @@
 //! process that is killed leaves one behind.
 
 use std::fmt;
-use std::io;
 use std::sync::Arc;
+use std::{io, iter};
 
 use super::opening::{OpenError, at_offset, within};
 use super::pool::Hands;
@@ -285,12 +285,14 @@ impl Hidden {
         &self.fs
     }
 
-    /// The file that goes when this is what becomes of it.
-    pub(super) fn loses(&self, fate: Fate) -> &VirtualPath {
-        match fate {
+    /// The files that may go when this is what becomes of it.
+    pub(super) fn loses(&self, fate: Fate) -> impl Iterator<Item = VirtualPath> {
+        let first = match fate {
             Fate::Published => &self.target,
             Fate::CutOff | Fate::Refused => &self.path,
-        }
+        };
+        let part = (self.keep && fate != Fate::Refused).then(|| part_of(&self.target));
+        iter::once(first.clone()).chain(part)
     }
 
     /// It is of a slow file system: if it is dropped, a worker thread is to give it up.

@@ -118,10 +118,30 @@ fn a_hidden_file_goes_with_its_session() {
     let (_, job) = bench.jobs.pop_front().unwrap();
     let outcome = job.run();
     assert_eq!(bench.hidden().len(), 1);
-    let abort = bench.all("ABOR");
-    assert_eq!(abort.len(), 2, "{abort:?}");
+    let files = bench.files.clone();
+    drop(bench);
     drop(outcome);
+    assert_eq!(files.names(), ["/dir", "/f"]);
+}
+
+#[test]
+fn abor_waits_for_a_target_that_is_being_opened() {
+    let mut bench = atomic();
+    bench.say("PASV");
+    bench.code("STOR f");
+    bench.slow = true;
+    bench.open_data();
+    // What is said next must not find the target's old bytes still about to go.
+    assert!(bench.all("ABOR").is_empty());
+    let aborted = [
+        "426 Transfer aborted via ABOR.",
+        "226 ABOR command successful.",
+    ];
+    assert_eq!(bench.run_jobs(), aborted);
     assert!(bench.hidden().is_empty());
+    assert_eq!(bench.content("/f").unwrap(), "old");
+    bench.slow = false;
+    assert_eq!(bench.begin("STOR f"), 125);
 }
 
 #[test]
