@@ -32,14 +32,10 @@ pub(crate) struct Stream {
     socket: TcpStream,
     /// What the event loop watches for, once it does.
     watched: Option<Wants>,
-    /// Urgent data is in line, and watched for.
-    #[cfg_attr(
-        not(any(target_os = "linux", target_os = "android")),
-        allow(dead_code, reason = "for short reads")
-    )]
-    urgent: bool,
     /// The last read got less than there was room for.
     short: bool,
+    /// The peer's end has come, behind all that he sent, and no urgent data is in between.
+    complete: bool,
     tunnel: Option<Box<Tunnel>>,
 }
 
@@ -78,17 +74,9 @@ impl Stream {
         Stream {
             socket,
             watched: None,
-            urgent: false,
             short: false,
+            complete: false,
             tunnel: None,
-        }
-    }
-
-    /// For a client's control connection, which was accepted with [`control_options`].
-    pub(crate) fn control(socket: TcpStream) -> Stream {
-        Stream {
-            urgent: true,
-            ..Stream::new(socket)
         }
     }
 
@@ -186,7 +174,8 @@ impl Stream {
             Wants { .. } => Interest::READABLE,
         };
         #[cfg(any(target_os = "linux", target_os = "android"))]
-        let interest = match self.urgent && Ready::SHORT_READ_EMPTIES {
+        let interest = match Ready::SHORT_READ_EMPTIES {
+            // A read stops there.
             true => interest | Interest::PRIORITY,
             false => interest,
         };
@@ -220,6 +209,21 @@ impl Stream {
                 Some(tunnel) => tunnel.is_emptied(),
                 None => self.short,
             }
+    }
+
+    /// The event loop says so much of it.
+    pub(crate) fn heard(&mut self, ready: Ready) {
+        // What comes by itself is no news.
+        if !ready.is_again() && !ready.is_woken() {
+            // A reset closes, too.
+            self.complete = ready.is_read_closed() && !ready.is_urgent() && !ready.is_error();
+        }
+    }
+
+    /// Whether the last [`read`](Stream::read), which gave something, gave the last of it: the end was
+    /// [`heard`](Stream::heard) of before. False where only reading tells.
+    pub(crate) fn is_at_end(&self) -> bool {
+        Ready::SHORT_READ_EMPTIES && self.tunnel.is_none() && self.complete && self.short
     }
 
     /// Work that reading was since this was last asked, in bytes, where it is more than the bytes

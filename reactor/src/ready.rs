@@ -79,13 +79,14 @@ impl Ready {
     const AGAIN: u8 = 8;
     const WOKEN: u8 = 16;
     const URGENT: u8 = 32;
+    const ERROR: u8 = 64;
 
     /// Whether a read of a TCP socket that gives less than there was room for has emptied it, so
     /// that an event will announce what comes next and no read need find out that nothing is there:
     /// true with `epoll`. It does not hold where a read ends for another reason than want of bytes:
-    /// when the last event said [`is_read_closed`](Ready::is_read_closed), and, on a socket that has
-    /// its urgent data in line (register it with `Interest::PRIORITY`), when it said
-    /// [`is_urgent`](Ready::is_urgent).
+    /// when the last event said [`is_read_closed`](Ready::is_read_closed), and, on a socket that is
+    /// registered for `Interest::PRIORITY` too, as every one has to be to whom urgent data may come,
+    /// when it said [`is_urgent`](Ready::is_urgent).
     pub const SHORT_READ_EMPTIES: bool = cfg!(all(
         any(target_os = "linux", target_os = "android"),
         not(mio_unsupported_force_poll_poll)
@@ -117,6 +118,13 @@ impl Ready {
         self.0 & Ready::URGENT != 0
     }
 
+    /// The connection has failed, or an attempt to make it: the next operation tells how. What came before may
+    /// still be there to be read.
+    #[must_use]
+    pub const fn is_error(self) -> bool {
+        self.0 & Ready::ERROR != 0
+    }
+
     /// The channel asked for this, with [`Context::again`](crate::Context::again) or
     /// [`queue`](crate::Context::queue).
     #[must_use]
@@ -145,6 +153,9 @@ impl Ready {
         if event.is_priority() {
             bits |= Ready::READABLE | Ready::URGENT;
         }
+        if event.is_error() {
+            bits |= Ready::ERROR;
+        }
         Ready(bits)
     }
 
@@ -170,6 +181,8 @@ impl fmt::Debug for Ready {
             (Ready::READ_CLOSED, "read_closed"),
             (Ready::AGAIN, "again"),
             (Ready::WOKEN, "woken"),
+            (Ready::URGENT, "urgent"),
+            (Ready::ERROR, "error"),
         ];
         let set: Vec<&str> = names
             .iter()

@@ -332,7 +332,7 @@ impl Dispatcher for Client {
     fn ready(&mut self, cx: &mut Context<'_>, channel: Channel, ready: Ready) {
         self.core.borrow_buffers(cx);
         if channel == DATA {
-            self.core.data_ready(cx);
+            self.core.data_ready(cx, ready);
         } else if ready.is_readable() {
             self.core.control.set_readable(ready);
         }

@@ -7,8 +7,9 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 
-/// The mode of `name` in `dir`: what it is, and its permission bits. A name is no path: it has no `/`.
-pub(crate) fn mode(dir: BorrowedFd<'_>, name: &OsStr) -> io::Result<libc::mode_t> {
+/// The mode of `name` in `dir`, which is what it is and its permission bits, and its size in bytes. A name is
+/// no path: it has no `/`.
+pub(crate) fn look(dir: BorrowedFd<'_>, name: &OsStr) -> io::Result<(libc::mode_t, u64)> {
     let name = CString::new(name.as_bytes())?;
     let mut found = MaybeUninit::<libc::stat>::uninit();
     // SAFETY: `dir` is open while borrowed, `name` ends in NUL, and `found` is to be filled in.
@@ -22,7 +23,8 @@ pub(crate) fn mode(dir: BorrowedFd<'_>, name: &OsStr) -> io::Result<libc::mode_t
     };
     verdict(done)?;
     // SAFETY: on success it has filled it in.
-    Ok(unsafe { found.assume_init() }.st_mode)
+    let found = unsafe { found.assume_init() };
+    Ok((found.st_mode, found.st_size.try_into().unwrap_or_default()))
 }
 
 /// Sets access and modification time of `name` in `dir`, in seconds since 1970 UTC.
@@ -98,9 +100,9 @@ mod tests {
     }
 
     #[test]
-    fn the_mode_is_the_entry_s_own() {
+    fn what_is_seen_is_the_entry_itself() {
         let temp = tempfile::tempdir().unwrap();
-        std::fs::write(temp.path().join("file"), "").unwrap();
+        std::fs::write(temp.path().join("file"), "seven!!").unwrap();
         std::fs::create_dir(temp.path().join("dir")).unwrap();
         symlink("file", temp.path().join("link")).unwrap();
         let dir = std::fs::File::open(temp.path()).unwrap();
@@ -109,8 +111,10 @@ mod tests {
             ("dir", libc::S_IFDIR),
             ("link", libc::S_IFLNK),
         ] {
-            let mode = mode(dir.as_fd(), OsStr::new(name)).unwrap();
+            let (mode, size) = look(dir.as_fd(), OsStr::new(name)).unwrap();
             assert_eq!(mode & libc::S_IFMT, kind, "{name}");
+            let own = std::fs::symlink_metadata(temp.path().join(name)).unwrap();
+            assert_eq!(size, own.len(), "{name}");
         }
     }
 
@@ -121,8 +125,8 @@ mod tests {
         let missing = set_times(dir.as_fd(), OsStr::new("missing"), 0).unwrap_err();
         assert_eq!(missing.raw_os_error(), Some(libc::ENOENT));
         assert!(set_times(dir.as_fd(), OsStr::new("n\0ul"), 0).is_err());
-        let missing = mode(dir.as_fd(), OsStr::new("missing")).unwrap_err();
+        let missing = look(dir.as_fd(), OsStr::new("missing")).unwrap_err();
         assert_eq!(missing.raw_os_error(), Some(libc::ENOENT));
-        assert!(mode(dir.as_fd(), OsStr::new("n\0ul")).is_err());
+        assert!(look(dir.as_fd(), OsStr::new("n\0ul")).is_err());
     }
 }

@@ -104,26 +104,27 @@ impl Home {
             .map(|found| facts(&found))
     }
 
-    /// What `path` leads to, found out without opening it.
-    pub(super) fn kind(&self, path: &VirtualPath) -> io::Result<FileKind> {
+    /// What `path` leads to, and how large it is, found out without opening it.
+    pub(super) fn look(&self, path: &VirtualPath) -> io::Result<(FileKind, u64)> {
         #[cfg(unix)]
-        if let Some(kind) = self.kind_of_entry(path)? {
-            return Ok(kind);
+        if let Some(found) = self.look_at_entry(path)? {
+            return Ok(found);
         }
-        self.metadata(path).map(|found| found.kind)
+        self.metadata(path).map(|found| (found.kind, found.size))
     }
 
     /// Of a name in the home itself, which the home's handle confines: one call tells, where a path
     /// takes a handle of what it leads to. `None` for a path, and for a link, which has to be followed.
     #[cfg(unix)]
-    fn kind_of_entry(&self, path: &VirtualPath) -> io::Result<Option<FileKind>> {
+    fn look_at_entry(&self, path: &VirtualPath) -> io::Result<Option<(FileKind, u64)>> {
         let name = path.relative();
         if path.is_root() || name.contains(&b'/') {
             return Ok(None);
         }
         let dir = std::os::fd::AsFd::as_fd(&self.dir);
-        let kind = kind(crate::sys::attributes::mode(dir, &os(name)?)?);
-        Ok((kind != FileKind::Symlink).then_some(kind))
+        let (mode, size) = crate::sys::attributes::look(dir, &os(name)?)?;
+        let kind = kind(mode);
+        Ok((kind != FileKind::Symlink).then_some((kind, size)))
     }
 
     /// Whether `path` is a directory that can be entered: one may be there and not be for this user

@@ -41,8 +41,15 @@ pub(super) fn open_unless(
         return create(home, path, mode).map(Some);
     }
     // Asked before, since opening a device may do something, and again of what was opened.
-    match home.kind(path) {
-        Ok(kind) => must_be_regular(kind)?,
+    let mut empties = false;
+    match home.look(path) {
+        Ok((kind, size)) => {
+            must_be_regular(kind)?;
+            empties = mode == OpenMode::Write && size > 0;
+            if empties && too_large(size) {
+                return Ok(None);
+            }
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound && creates(mode) => {
             match create(home, path, mode) {
                 // Something is there after all, be it a link that leads to nothing yet.
@@ -52,15 +59,15 @@ pub(super) fn open_unless(
         }
         Err(error) => return Err(error),
     }
-    let file = open_below(home, path, &options(mode))?;
+    let file = open_below(home, path, options(mode).truncate(empties))?;
     let found = file.metadata()?;
     must_be_regular(kind_of(&found))?;
     let size = found.len();
     if mode == OpenMode::Write && size > 0 {
+        // It has come, or grown, since.
         if too_large(size) {
             return Ok(None);
         }
-        // Not by O_TRUNC, which would have come before the question what it is.
         file.set_len(0)?;
     }
     Ok(Some(LocalFile {

@@ -77,7 +77,7 @@ impl Core {
             Some(address) => address,
             None => socket.local_addr()?,
         };
-        let stream = Stream::control(socket);
+        let stream = Stream::new(socket);
         let interpreter = Interpreter::new(Arc::clone(&common.config), seat, peer, local);
         Ok(Core {
             common,

@@ -118,7 +118,7 @@ impl Core {
     }
 
     /// The event loop says that the data channel may go on.
-    pub(crate) fn data_ready(&mut self, cx: &mut Context<'_>) {
+    pub(crate) fn data_ready(&mut self, cx: &mut Context<'_>, ready: ftpdlib_reactor::Ready) {
         match &mut self.dtp {
             Dtp::Idle => {}
             Dtp::Listening { .. } => self.accept(cx),
@@ -134,7 +134,10 @@ impl Core {
                 }
             },
             Dtp::Open { stream, .. } if stream.is_handshaking() => self.shake_hands(cx),
-            Dtp::Open { .. } => self.pump(cx),
+            Dtp::Open { stream, .. } => {
+                stream.heard(ready);
+                self.pump(cx);
+            }
         }
     }
 

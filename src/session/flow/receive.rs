@@ -34,6 +34,7 @@ impl Flow {
         else {
             return None;
         };
+        let unlimited = self.throttle.is_none() && self.allowance.is_none();
         let Some(open) = file else {
             return Some(Turn::Blocked);
         };
@@ -45,7 +46,9 @@ impl Flow {
             Ok(count) => count,
             Err(error) => return Some(interrupted(&error)),
         };
-        if count == 0 {
+        // With a limit the last bytes take their time before the end, as all do.
+        let at_end = count == 0 || (stream.is_at_end() && unlimited && !self.slow);
+        if at_end {
             stream.answer_end();
         }
         *ample = count >= AMPLE;
@@ -54,9 +57,8 @@ impl Flow {
             None => &scratch[..count],
             Some(ascii) => {
                 buffer.clear();
-                if count > 0 {
-                    ascii.convert(&scratch[..count], buffer);
-                } else {
+                ascii.convert(&scratch[..count], buffer);
+                if at_end {
                     ascii.finish(buffer);
                 }
                 &buffer[..]
@@ -77,7 +79,7 @@ impl Flow {
         if let Err(error) = open.write_all(bytes) {
             return Some(Turn::Ended(Verdict::File(error)));
         }
-        if count > 0 {
+        if !at_end {
             return None;
         }
         let closed = file.take().map_or(Ok(()), |file| file.close());
