@@ -3,6 +3,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::thread;
 use std::time::Duration;
 
 use crate::content::Content;
@@ -44,6 +45,25 @@ pub(crate) struct Client {
 pub(crate) struct Transfer {
     command: String,
     data: Stream,
+    by_turns: bool,
+}
+
+impl Transfer {
+    /// After each piece all other threads of this processor have their turn. One that is served faster than
+    /// it reads has otherwise no reason to stop, and is done before others have begun, which says nothing of
+    /// the server: its clients have processors of their own.
+    pub(crate) fn by_turns(self) -> Transfer {
+        Transfer {
+            by_turns: true,
+            ..self
+        }
+    }
+
+    fn end_piece(by_turns: bool) {
+        if by_turns {
+            thread::yield_now();
+        }
+    }
 }
 
 impl Access {
@@ -147,7 +167,11 @@ impl Client {
     pub(crate) fn start(&mut self, command: String) -> io::Result<Transfer> {
         let data = self.open_data()?;
         self.send(&command)?;
-        Ok(Transfer { command, data })
+        Ok(Transfer {
+            command,
+            data,
+            by_turns: false,
+        })
     }
 
     /// Receives a file of `size` bytes, and checks each of them.
@@ -174,7 +198,11 @@ impl Client {
         size: u64,
         content: &Content,
     ) -> io::Result<()> {
-        let Transfer { command, data } = transfer;
+        let Transfer {
+            command,
+            data,
+            by_turns,
+        } = transfer;
         self.begun(&command)?;
         let mut data = self.protected(data)?;
         let mut sent = 0;
@@ -182,6 +210,7 @@ impl Client {
             let piece = content.piece(sent, size - sent);
             data.write_all(piece)?;
             sent += piece.len() as u64;
+            Transfer::end_piece(by_turns);
         }
         data.end()?;
         self.finished(&command)
@@ -222,7 +251,11 @@ impl Client {
         buffer: &mut [u8],
         mut take: impl FnMut(&[u8]) -> io::Result<()>,
     ) -> io::Result<()> {
-        let Transfer { command, data } = transfer;
+        let Transfer {
+            command,
+            data,
+            by_turns,
+        } = transfer;
         self.begun(&command)?;
         let mut data = self.protected(data)?;
         loop {
@@ -230,6 +263,7 @@ impl Client {
                 0 => break,
                 length => take(&buffer[..length])?,
             }
+            Transfer::end_piece(by_turns);
         }
         data.close();
         self.finished(&command)

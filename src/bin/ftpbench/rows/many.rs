@@ -251,7 +251,7 @@ impl Work for Transfers<'_> {
         // have the server to themselves, and are served before the others have asked.
         let started = self.clients.iter_mut().enumerate().map(|(number, client)| {
             let transfer = client.start(Transfers::command(verb, number))?;
-            Ok((client, transfer))
+            Ok((client, transfer.by_turns()))
         });
         let started = started.collect::<io::Result<Vec<_>>>()?;
         let ends = thread::scope(|scope| {
