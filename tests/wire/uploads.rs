@@ -237,7 +237,9 @@ fn urgent_data_is_not_where_an_upload_ends() {
         };
         data.set_nodelay(true).unwrap();
         data.write_all(b"begin ").unwrap();
-        socket2::SockRef::from(&data).send_out_of_band(b"!").unwrap();
+        socket2::SockRef::from(&data)
+            .send_out_of_band(b"!")
+            .unwrap();
         data.write_all(&sample(500)).unwrap();
         drop(data);
         if round % 2 == 1 {
