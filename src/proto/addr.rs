@@ -2,6 +2,15 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4};
 
+/// What stands for an address where clients are counted: with IPv6 its network of 64 bits, for every
+/// customer of a provider has as many addresses as he likes in one.
+pub fn network(ip: IpAddr) -> (u8, u64) {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => (4, u64::from(ip.to_bits())),
+        IpAddr::V6(ip) => (6, (ip.to_bits() >> 64) as u64),
+    }
+}
+
 /// The argument of PORT: `h1,h2,h3,h4,p1,p2`, six numbers up to 255, blanks around them allowed.
 pub fn parse_port(arg: &[u8]) -> Option<SocketAddrV4> {
     let mut numbers = [0u8; 6];

@@ -25,6 +25,8 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::addr::network;
+
 /// Failures after which a user's answers begin to wait.
 const FREE: u64 = 5;
 /// The first wait; each further failure doubles it.
@@ -161,11 +163,7 @@ impl<'a> Attempts<'a> {
 
     /// What stands for an address; never 0.
     fn address(&self, ip: IpAddr) -> u64 {
-        let network = match ip.to_canonical() {
-            IpAddr::V4(ip) => (4, u64::from(ip.to_bits())),
-            IpAddr::V6(ip) => (6, (ip.to_bits() >> 64) as u64),
-        };
-        self.hasher.hash_one(network) | 1
+        self.hasher.hash_one(network(ip)) | 1
     }
 
     fn user(&self, name: &str) -> u64 {

@@ -101,14 +101,38 @@ impl fmt::Debug for CommandLine {
 impl CommandLine {
     /// Whether it may hold a password: PASS, or what was to be one.
     pub(crate) fn is_secret(&self) -> bool {
-        self.name.holds_password()
+        self.name.holds_password() || self.is_pass_further_on()
+    }
+
+    /// Whether PASS comes behind a blank, or behind a word by which clients are told to send what follows.
+    fn is_pass_further_on(&self) -> bool {
+        matches!(&*self.name, "" | "QUOTE" | "LITERAL") && {
+            let (word, _) = split_word(trim_blanks(&self.arg));
+            word.get(..4)
+                .is_some_and(|word| word.eq_ignore_ascii_case(b"PASS"))
+        }
     }
 
     /// The line for a log: escaped, and without the password.
     pub fn shown(&self) -> impl fmt::Display {
         Shown(self)
     }
+
+    /// The same without its argument, be that what it may.
+    pub(crate) fn masked(&self) -> impl fmt::Display {
+        let arg = self.masked_arg();
+        let blank = if arg.is_empty() { "" } else { " " };
+        format!("{}{blank}{arg}", Escaped(self.name.as_bytes()))
+    }
+
+    /// What stands for its argument, if it has one.
+    pub(crate) fn masked_arg(&self) -> &'static str {
+        if self.arg.is_empty() { "" } else { MASKED }
+    }
 }
+
+/// What stands for a secret.
+const MASKED: &str = "******";
 
 struct Shown<'a>(&'a CommandLine);
 
@@ -117,7 +141,10 @@ impl fmt::Display for Shown<'_> {
         let CommandLine { name, arg } = self.0;
         // Not only PASS itself: after a typing error ("PASS" and a tab) it is still a password.
         if let Some((before, _)) = name.split_once("PASS") {
-            return write!(f, "{}PASS ******", Escaped(before.as_bytes()));
+            return write!(f, "{}PASS {MASKED}", Escaped(before.as_bytes()));
+        }
+        if self.0.is_pass_further_on() {
+            return write!(f, "{name} PASS {MASKED}");
         }
         write!(f, "{}", Escaped(name.as_bytes()))?;
         if !arg.is_empty() {
@@ -194,6 +221,28 @@ mod tests {
         assert_eq!(parsed(b"STOR \0\xFF\r\xC3"), is("STOR", b"\0\xFF\r\xC3"));
         assert_eq!(parsed(b""), is("", b""));
         assert_eq!(parsed(b" NOOP"), is("", b"NOOP"));
+    }
+
+    #[test]
+    fn a_password_is_masked_where_pass_is_not_the_first_word() {
+        for (line, shown) in [
+            (&b" PASS secret"[..], " PASS ******"),
+            (b"   pass secret", " PASS ******"),
+            (b"  PASSsecret", " PASS ******"),
+            (b"quote PASS secret", "QUOTE PASS ******"),
+            (b"QUOTE  Pass secret more", "QUOTE PASS ******"),
+            (b"literal pass secret", "LITERAL PASS ******"),
+        ] {
+            let line = parse(line);
+            assert!(line.is_secret());
+            assert_eq!(line.shown().to_string(), shown);
+        }
+        // A name is no password.
+        for line in ["CWD PASS a", "QUOTE STAT PASS", "QUOTE", " NOOP"] {
+            let parsed = parse(line.as_bytes());
+            assert!(!parsed.is_secret(), "{line}");
+            assert_eq!(parsed.shown().to_string(), line);
+        }
     }
 
     #[test]

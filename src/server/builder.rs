@@ -131,7 +131,8 @@ impl Builder {
         self
     }
 
-    /// Clients from one address at most. Default: no limit.
+    /// Clients from one address at most, or with IPv6 from one network of 64 bits, of which every customer has all
+    /// addresses. Default: no limit.
     pub fn max_cons_per_ip(mut self, limit: usize) -> Self {
         self.settings.bounds.max_cons_per_ip = limit;
         self

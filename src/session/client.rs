@@ -199,8 +199,8 @@ impl Client {
             Line::Command(command) => command,
         };
         if logging::enabled(Level::Debug) {
-            self.core
-                .log(Level::Debug, &format!("<- {}", command.shown()));
+            let shown = self.core.common.table.shown(&command);
+            self.core.log(Level::Debug, &format!("<- {shown}"));
         }
         let mut question = self.questions.pose();
         let verdict = self.call(cx, &mut question, |handler, session| {

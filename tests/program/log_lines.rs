@@ -152,6 +152,8 @@ fn debug_shows_commands_and_replies_but_no_password() {
     client.expect("PASS secret", 503);
     client.expect("pass secret", 503);
     client.expect("PASSsecret", 500);
+    client.expect(" PASS secret", 500);
+    client.expect("QUOTE PASS secret", 500);
     client.expect("CWD nope", 550);
     let last = "-> 550 No such file or directory.";
     program

@@ -51,6 +51,8 @@ pub struct Command {
     arg: Arg,
     help: String,
     feat: Option<String>,
+    logged: bool,
+    secret: bool,
     action: Action,
 }
 
@@ -66,6 +68,8 @@ impl Command {
             arg: Arg::Optional,
             help,
             feat: None,
+            logged: true,
+            secret: false,
             action: Action::None,
         }
     }
@@ -103,6 +107,34 @@ impl Command {
     /// Its line in FEAT (RFC 2389). Default: none.
     pub fn feat(mut self, line: &str) -> Command {
         self.feat = Some(line.to_owned());
+        self
+    }
+
+    /// Whether its name, argument and reply are one line of the log at [`Level::Info`](log::Level::Info). Default:
+    /// true.
+    pub fn logged(mut self, logged: bool) -> Command {
+        self.logged = logged;
+        self
+    }
+
+    /// Keeps its argument out of every log, for it holds what nobody else is to know: `SITE PSWD ******`. What the
+    /// reply says is logged as that of others.
+    ///
+    /// ```
+    /// use ftpdlib::{Arg, Command, Reply};
+    ///
+    /// let change = Command::site("PSWD")
+    ///     .argument(Arg::Required)
+    ///     .secret()
+    ///     .help("Syntax: SITE PSWD <SP> old new (change the password).")
+    ///     .run(|session, words| match change_password(session.username(), words) {
+    ///         true => Ok(Reply::new(200, "Password changed.")),
+    ///         false => Err(Reply::new(530, "Authentication failed.")),
+    ///     });
+    /// # fn change_password(_: &str, _: &[u8]) -> bool { false }
+    /// ```
+    pub fn secret(mut self) -> Command {
+        self.secret = true;
         self
     }
 
@@ -217,7 +249,8 @@ impl Command {
             arg: self.arg,
             help: Cow::Owned(self.help.clone()),
             feat: self.feat.clone().map(Cow::Owned),
-            logged: true,
+            logged: self.logged,
+            secret: self.secret,
             marks: Marks::Forgets,
             run: match &self.action {
                 Action::Pooled(run) => Run::Pooled(Arc::clone(run)),

@@ -48,6 +48,8 @@ macro_rules! rows {
             help: Cow::Borrowed($help),
             feat: rows!(@feat $($feat)?),
             logged: false $(|| rows!(@logged $flag))*,
+            // PASS is known by its name, however it is misspelt.
+            secret: false,
             marks: rows!(@marks $($flag)*),
             run: $run,
         },)*]

@@ -256,6 +256,14 @@ pub(crate) fn rein(it: &mut Interpreter, _: &[u8]) {
     it.finish(Reply::new(230, "Ready for new user."));
 }
 
+/// What was said in clear may have been said by anybody on the way: it prepares nothing that comes
+/// under TLS, and whoever had logged in has to do it again (RFC 2228, 3).
+pub(super) fn forget(it: &mut Interpreter) {
+    let attempts = it.attempted_logins;
+    flush_account(it);
+    it.attempted_logins = attempts;
+}
+
 /// Back to the state after the greeting, but a transfer goes on (RFC 959, 4.1.1).
 fn flush_account(it: &mut Interpreter) {
     if matches!(it.transfer, Transfer::Idle) && !matches!(it.data, Data::Closed) {

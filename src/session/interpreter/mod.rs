@@ -82,7 +82,7 @@ impl Interpreter {
                 if let Some(row) = table.find(&command.name) {
                     self.mark(row.marks);
                 }
-                self.begin(&command, false);
+                self.begin(&command, None);
                 self.finish(reply);
             }
             Input::TooLong => {
@@ -124,10 +124,10 @@ impl Interpreter {
     fn command(&mut self, table: &Table, command: CommandLine) {
         self.reset_idle();
         let Some(row) = table.find(&command.name) else {
-            self.begin(&command, false);
+            self.begin(&command, None);
             return self.unknown(&command.name);
         };
-        self.begin(&command, row.logged);
+        self.begin(&command, Some(row));
         self.mark(row.marks);
         let refusal = match (row.arg, command.arg.is_empty()) {
             (Arg::Required, true) => Some((501, "Syntax error: command needs an argument.")),
@@ -207,13 +207,16 @@ impl Interpreter {
         }
     }
 
-    fn begin(&mut self, command: &CommandLine, logged: bool) {
+    fn begin(&mut self, command: &CommandLine, row: Option<&Row>) {
         // Of what is not logged nothing is asked.
-        self.current = (logged && logging::enabled(Level::Info)).then(|| {
-            Box::new(Current {
-                name: command.name.to_string(),
-                shown: Escaped(&command.arg).to_string(),
-            })
+        let logged = row.filter(|row| row.logged && logging::enabled(Level::Info));
+        self.current = logged.map(|row| {
+            let shown = match row.secret {
+                true => command.masked_arg().to_owned(),
+                false => Escaped(&command.arg).to_string(),
+            };
+            let name = command.name.to_string();
+            Box::new(Current { name, shown })
         });
     }
 }

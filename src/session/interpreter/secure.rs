@@ -54,22 +54,13 @@ pub(crate) fn auth(it: &mut Interpreter, arg: &[u8]) {
         b"TLS" | b"SSL" | b"TLS-C" | b"TLS-P" => {
             let kind = String::from_utf8_lossy(&kind);
             it.finish(Reply::new(234, format!("AUTH {kind} successful.")));
-            forget_clear(it);
+            login::forget(it);
             start_tls(it, None);
         }
         _ => it.finish(Reply::new(
             502,
             "Unrecognized encryption type (use TLS or SSL).",
         )),
-    }
-}
-
-/// What was said in clear may have been said by anybody on the way: it prepares nothing that comes
-/// under TLS.
-fn forget_clear(it: &mut Interpreter) {
-    (it.rest, it.declared, it.rename_from) = (0, None, None);
-    if !it.is_transferring() && !matches!(it.data, Data::Closed) {
-        it.close_data();
     }
 }
 

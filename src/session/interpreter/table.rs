@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::state::Interpreter;
-use crate::proto::command::Arg;
+use crate::proto::command::{Arg, CommandLine};
 use crate::proto::path::VirtualPath;
 use crate::proto::perm::Perm;
 use crate::proto::verb::Verb;
@@ -26,6 +26,8 @@ pub(crate) struct Row {
     pub(crate) feat: Option<Cow<'static, str>>,
     /// Whether the command and its final reply are logged at info level.
     pub(crate) logged: bool,
+    /// Whether the argument is not for any log.
+    pub(crate) secret: bool,
     pub(crate) marks: Marks,
     pub(crate) run: Run,
 }
@@ -147,6 +149,14 @@ impl Table {
             }
         }
         None
+    }
+
+    /// The line for a log, without what is not for one.
+    pub(crate) fn shown(&self, command: &CommandLine) -> String {
+        match self.find(&command.name).is_some_and(|row| row.secret) {
+            true => command.masked().to_string(),
+            false => command.shown().to_string(),
+        }
     }
 
     /// All rows, sorted by name.

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use self::tally::{Shape, Tally};
 use crate::auth::Limits;
+use crate::proto::addr::network;
 use crate::proto::throttle;
 use crate::session::logging;
 use crate::sys::shared::Shared;
@@ -132,7 +133,7 @@ impl Census {
         let most = self.bounds.max_cons_per_ip as u64;
         let hash = match most {
             0 => 0,
-            _ => self.hash(ip),
+            _ => self.hash(network(ip)),
         };
         let place = self.tally(|tally| {
             if self.is_full(tally) {
@@ -396,7 +397,19 @@ mod tests {
         first.log_out();
         assert!(third.log_in("bob", none));
         drop(first);
-        assert!(census.admit(IP).is_ok());
+        let back = census.admit(IP);
+        assert!(back.is_ok());
+        // Two of one network.
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        let _one = census.admit(ip("2001:db8::1")).unwrap();
+        let _two = census.admit(ip("2001:db8::ffff:0:1")).unwrap();
+        let three = census.admit(ip("2001:db8:0:0:1::"));
+        assert_eq!(three.err(), Some(Full::Address));
+        assert!(census.admit(ip("2001:db8:0:1::1")).is_ok());
+        assert_eq!(
+            census.admit(ip("::ffff:127.0.0.1")).err(),
+            Some(Full::Address)
+        );
     }
 
     #[test]

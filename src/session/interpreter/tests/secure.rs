@@ -140,6 +140,7 @@ fn what_is_required_cannot_be_got_around() {
     bench.files.file("/f", "0123456789");
     assert_eq!(bench.code("PASV"), 550);
     bench.say("AUTH TLS");
+    let mut bench = bench.and_logged_in();
     bench.say("PBSZ 0");
     bench.say("PROT P");
     bench.say("EPSV");
@@ -174,6 +175,7 @@ fn a_data_connection_keeps_no_other_protection_than_prot_says() {
     let mut bench = bench(|tls| tls).and_logged_in();
     bench.files.file("/f", "data");
     bench.say("AUTH TLS");
+    let mut bench = bench.and_logged_in();
     bench.say("PBSZ 0");
     bench.say("PASV");
     bench.open_data();
@@ -199,8 +201,19 @@ fn what_was_said_in_clear_prepares_nothing_under_tls() {
     bench.say("RNFR f");
     bench.say("PASV");
     bench.open_data();
+    bench.say("TYPE A");
+    bench.say("MKD d");
+    bench.say("CWD d");
+    bench.say("EPSV ALL");
     bench.say("AUTH TLS");
+    // Nor does a login.
+    for line in ["PWD", "DELE f", "RETR f"] {
+        assert_eq!(bench.code(line), 530, "{line}");
+    }
+    let mut bench = bench.and_logged_in();
+    assert!(bench.say("PWD").contains("\"/\""));
     assert!(bench.code("RNTO g") == 503);
+    assert_eq!(bench.code("PASV"), 227);
     assert_eq!(bench.code("RETR f"), 150);
     bench.open_data();
     assert_eq!(bench.sent(), "0123456789");
