@@ -33,6 +33,16 @@ use crate::proto::path::VirtualPath;
 /// quarter of a second in memory, and three quarters on a disk.
 pub(crate) const LARGE: u64 = 16 * 1024 * 1024;
 
+/// Whether there is a file that the system takes long to let go of.
+pub(crate) fn is_large(fs: &dyn FileSystem, path: &VirtualPath) -> bool {
+    // Cheaper to ask than where it leads to.
+    let found = match fs.symlink_metadata(path) {
+        Ok(link) if link.kind == FileKind::Symlink => fs.metadata(path),
+        found => found,
+    };
+    found.is_ok_and(|found| found.is_file() && found.size >= LARGE)
+}
+
 /// How [`FileSystem::open`] opens a file. Only regular files are opened; anything else is an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -241,7 +251,7 @@ pub trait File: Send {
     /// Size in bytes now.
     fn size(&self) -> io::Result<u64>;
 
-    /// Size in bytes when it was opened for reading, where that is known without asking. A download
+    /// Size in bytes when it was opened, where that is known without asking. A download
     /// that has sent as much, and got less than it could take, does not look whether more has come
     /// since. The default does not know: then a [`read`](File::read) of nothing tells the end.
     fn size_at_open(&self) -> Option<u64> {
@@ -264,6 +274,14 @@ pub trait File: Send {
 
     /// Closes it. An error here (a full disk may speak only now) is an incomplete upload.
     fn close(self: Box<Self>) -> io::Result<()>;
+
+    /// Whether to close or to drop it now may take long, though its file system is not slow: as where the
+    /// last name of a large file is gone, and the system frees its bytes then. If so, a worker thread does it.
+    /// Only files of 16 MiB and more are asked, by their [size](File::size_at_open) when they were opened or
+    /// what they have received since. Default: false.
+    fn is_slow_to_close(&self) -> bool {
+        false
+    }
 
     /// The descriptor, if there is one whose own position is the file's: then downloads go by
     /// `sendfile(2)` if they are not small, and uploads by `splice(2)`, past [`read`](File::read) and

@@ -25,7 +25,9 @@ use self::cold::AtHand;
 use self::ready::Ready;
 use super::interpreter::{End, Progress, Verdict};
 use super::limits::census::Allowance;
+use super::work::elsewhere::is_large;
 use super::work::job::{Job, Outcome, Source};
+use super::work::pool::Pool;
 use crate::fs::File;
 use crate::proto::ascii::{FromNetwork, ToNetwork};
 use crate::proto::throttle::Throttle;
@@ -100,6 +102,8 @@ enum Side {
         splices: bool,
         /// The last step had so much that this pays.
         ample: bool,
+        /// To close the file may take long, and is seen to wherever it is dropped.
+        large: bool,
     },
 }
 
@@ -108,6 +112,7 @@ pub(crate) struct Means<'a> {
     pub(super) scratch: &'a mut [u8],
     #[cfg_attr(not(unix), allow(dead_code, reason = "for splice(2)"))]
     pub(super) pipes: &'a Pipes,
+    pub(super) pool: &'a Pool,
 }
 
 /// How a flow is to be done.
@@ -158,6 +163,7 @@ impl Flow {
     pub(super) fn receive(file: Box<dyn File>, manner: Manner, now: Instant) -> Flow {
         let ascii = manner.ascii.then(FromNetwork::default);
         let splices = !manner.ascii && !manner.slow;
+        let large = manner.slow || is_large(&*file);
         Flow::new(
             Side::Receive {
                 file: Some(file),
@@ -165,6 +171,7 @@ impl Flow {
                 buffer: Vec::new(),
                 splices,
                 ample: false,
+                large,
             },
             manner,
             now,

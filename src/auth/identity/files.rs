@@ -214,10 +214,9 @@ impl File for FileAs {
         self.identity.try_run(|| file.size())
     }
 
-    /// Of one whose bytes are had without the identity, too.
+    /// Nobody has to be asked for it, as whomever.
     fn size_at_open(&self) -> Option<u64> {
-        let plain = self.file.as_ref().filter(|_| self.is_plain());
-        plain?.size_at_open()
+        self.file.as_ref()?.size_at_open()
     }
 
     fn is_at_hand(&self, offset: u64, len: u64) -> Option<bool> {
@@ -226,6 +225,17 @@ impl File for FileAs {
             return file.is_at_hand(offset, len);
         }
         self.identity.run(|| file.is_at_hand(offset, len)).ok()?
+    }
+
+    fn is_slow_to_close(&self) -> bool {
+        let Some(file) = self.file.as_deref() else {
+            return false;
+        };
+        if self.is_plain() {
+            return file.is_slow_to_close();
+        }
+        let asked = self.identity.run(|| file.is_slow_to_close());
+        asked.unwrap_or(false)
     }
 
     fn close(mut self: Box<Self>) -> io::Result<()> {

@@ -6,6 +6,8 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use cap_std::fs::OpenOptions;
 
 use super::confine::Home;
+#[cfg(unix)]
+use crate::fs::LARGE;
 use crate::fs::{File, FileKind, OpenMode};
 use crate::proto::path::VirtualPath;
 
@@ -62,13 +64,14 @@ pub(super) fn open_unless(
     let file = open_below(home, path, options(mode).truncate(empties))?;
     let found = file.metadata()?;
     must_be_regular(kind_of(&found))?;
-    let size = found.len();
+    let mut size = found.len();
     if mode == OpenMode::Write && size > 0 {
         // It has come, or grown, since.
         if too_large(size) {
             return Ok(None);
         }
         file.set_len(0)?;
+        size = 0;
     }
     Ok(Some(LocalFile {
         file,
@@ -193,6 +196,13 @@ impl File for LocalFile {
             return Some(false);
         }
         cached(end - 1)
+    }
+
+    #[cfg(unix)]
+    fn is_slow_to_close(&self) -> bool {
+        use std::os::unix::fs::MetadataExt;
+        let found = self.file.metadata();
+        found.is_ok_and(|found| found.nlink() == 0 && found.len() >= LARGE)
     }
 
     #[cfg(unix)]

@@ -236,10 +236,7 @@ impl Core {
         let slow = job.is_of_slow_files();
         let started = self.start(cx, pool, move || {
             let outcome = caught(|| job.run()).unwrap_or(Outcome::Lost);
-            let outcome = match slow {
-                true => closes_elsewhere(outcome, hands),
-                false => outcome,
-            };
+            let outcome = closes_elsewhere(outcome, slow, || hands.clone());
             handle.send(key, Box::new(note(outcome)));
         });
         match started {

@@ -324,6 +324,7 @@ impl Core {
             &mut Means {
                 scratch: cx.scratch(),
                 pipes: &self.common.pipes,
+                pool: &self.common.pool,
             },
             now,
         ) {

@@ -10,6 +10,7 @@ use super::slot::{TAG_DATA, TAG_HANDSHAKE, TAG_IDLE, TAG_REFUSAL};
 use crate::session::interpreter::{Effect, Input, Timer};
 use crate::session::logging;
 use crate::session::note::Note;
+use crate::session::work::elsewhere::closes_elsewhere;
 use crate::session::work::job::{Job, JobId, Outcome};
 
 impl Core {
@@ -75,7 +76,10 @@ impl Core {
         let job = match job.is_slow() {
             true => job,
             false => match job.run_at_once() {
-                Ok(outcome) => return self.inputs.push_back(Input::Job(id, outcome)),
+                Ok(outcome) => {
+                    let outcome = closes_elsewhere(outcome, false, || self.common.pool.hands());
+                    return self.inputs.push_back(Input::Job(id, outcome));
+                }
                 Err(job) => job,
             },
         };

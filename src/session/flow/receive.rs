@@ -5,9 +5,11 @@ use std::io;
 #[cfg(unix)]
 use super::send::is_disconnect;
 use super::{CHUNK, Flow, Means, Side, Turn, interrupted};
-use crate::fs::File;
+use crate::fs::{File, LARGE};
 use crate::session::interpreter::Verdict;
+use crate::session::work::elsewhere::file_elsewhere;
 use crate::session::work::job::Job;
+use crate::session::work::pool::Pool;
 use crate::stream::Stream;
 
 /// From so many bytes at once on, `splice(2)` is cheaper than reading and writing.
@@ -29,6 +31,7 @@ impl Flow {
             ascii,
             buffer,
             ample,
+            large,
             ..
         } = &mut self.side
         else {
@@ -82,10 +85,29 @@ impl Flow {
         if !at_end {
             return None;
         }
-        let closed = file.take().map_or(Ok(()), |file| file.close());
+        let file = file.take()?;
+        if (*large || self.progress.stored >= LARGE) && file.is_slow_to_close() {
+            return Some(Turn::Job(Job::Close(file)));
+        }
+        let closed = file.close();
         Some(Turn::Ended(
             closed.map_or_else(Verdict::File, |()| Verdict::Complete),
         ))
+    }
+
+    /// Sees to it that a file which has become large keeps nobody waiting if it is dropped.
+    pub(super) fn watch_size(&mut self, pool: &Pool) {
+        if let Side::Receive {
+            file,
+            large: large @ false,
+            ..
+        } = &mut self.side
+            && self.progress.stored >= LARGE
+        {
+            *large = true;
+            let whole = file.take();
+            *file = whole.map(|file| file_elsewhere(file, false, pool.hands()));
+        }
     }
 
     /// The same step by `splice(2)`; `None` to read and write instead.

@@ -23,6 +23,7 @@ impl Flow {
         now: Instant,
     ) -> Turn {
         let mut left = BUDGET;
+        self.watch_size(means.pool);
         if std::mem::take(&mut self.starved) {
             // Until now it was not the client's time.
             self.moved = now;

@@ -267,6 +267,14 @@ impl File for MeteredFile {
         self.file.size()
     }
 
+    fn size_at_open(&self) -> Option<u64> {
+        self.file.size_at_open()
+    }
+
+    fn is_slow_to_close(&self) -> bool {
+        self.file.is_slow_to_close()
+    }
+
     fn close(self: Box<Self>) -> io::Result<()> {
         self.file.close()
     }

@@ -1,27 +1,33 @@
-//! What closes on a worker thread, whoever drops it: files and directories of slow file systems.
-//! (An upload's hidden file has its own [`Drop`] for that.)
+//! What closes on a worker thread, whoever drops it: files and directories of slow file systems, and
+//! large files that lost their last name while they were open. (An upload's hidden file has its own
+//! [`Drop`] for that.)
 //!
 //! A session drops them at many places, on the loop: an ABOR, a lost connection, an outcome that
-//! nobody waits for any more. Closing a file on a network share may take as long as writing to it.
+//! nobody waits for any more. Closing a file on a network share may take as long as writing to it, and
+//! with the last descriptor of a file that has no name the system frees all of its bytes.
 
 use std::io;
+use std::task::Waker;
 
 use super::job::Outcome;
 use super::pool::Hands;
 use super::upload::Upload;
-use crate::fs::{Directory, File, Metadata};
+use crate::fs::{Directory, File, LARGE, Metadata};
 
 /// One of them.
-pub(super) struct Elsewhere<T: ?Sized + Send + 'static> {
+struct Elsewhere<T: ?Sized + Send + 'static> {
     /// None only as it goes.
     it: Option<Box<T>>,
+    /// Whether that takes long.
+    is_slow: fn(&T) -> bool,
     hands: Hands,
 }
 
 impl<T: ?Sized + Send + 'static> Elsewhere<T> {
-    pub(super) fn new(it: Box<T>, hands: Hands) -> Self {
+    fn new(it: Box<T>, is_slow: fn(&T) -> bool, hands: Hands) -> Self {
         Elsewhere {
             it: Some(it),
+            is_slow,
             hands,
         }
     }
@@ -37,7 +43,9 @@ fn gone() -> io::Error {
 
 impl<T: ?Sized + Send + 'static> Drop for Elsewhere<T> {
     fn drop(&mut self) {
-        if let Some(it) = self.it.take() {
+        if let Some(it) = self.it.take()
+            && (self.is_slow)(&it)
+        {
             // Without a thread it closes here: better late than never.
             let _ = self.hands.run(move || drop(it));
         }
@@ -47,6 +55,12 @@ impl<T: ?Sized + Send + 'static> Drop for Elsewhere<T> {
 impl File for Elsewhere<dyn File> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         self.it()?.read(buf)
+    }
+
+    fn wake_by(&mut self, waker: &Waker) {
+        if let Some(file) = &mut self.it {
+            file.wake_by(waker);
+        }
     }
 
     fn write_all(&mut self, buf: &[u8]) -> io::Result<()> {
@@ -61,8 +75,26 @@ impl File for Elsewhere<dyn File> {
         self.it.as_ref().ok_or_else(gone)?.size()
     }
 
+    fn size_at_open(&self) -> Option<u64> {
+        self.it.as_ref()?.size_at_open()
+    }
+
+    fn is_at_hand(&self, offset: u64, len: u64) -> Option<bool> {
+        self.it.as_ref()?.is_at_hand(offset, len)
+    }
+
+    /// On the thread that calls, which knows.
     fn close(mut self: Box<Self>) -> io::Result<()> {
         self.it.take().ok_or_else(gone)?.close()
+    }
+
+    fn is_slow_to_close(&self) -> bool {
+        self.it.as_deref().is_some_and(File::is_slow_to_close)
+    }
+
+    #[cfg(unix)]
+    fn as_fd(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
+        self.it.as_ref()?.as_fd()
     }
 }
 
@@ -84,23 +116,43 @@ impl Directory for Elsewhere<dyn Directory> {
     }
 }
 
-/// Sees to it that what was opened on a worker thread closes on one.
-pub(crate) fn closes_elsewhere(outcome: Outcome, hands: Hands) -> Outcome {
+/// Sees to it that what a job has opened closes on a worker thread where that takes long: all that is
+/// `slow`, as the job was, and large files that have no name by then.
+pub(crate) fn closes_elsewhere(outcome: Outcome, slow: bool, hands: impl Fn() -> Hands) -> Outcome {
     match outcome {
-        Outcome::File(Ok(file)) => Outcome::File(Ok(Box::new(Elsewhere::new(file, hands)))),
+        Outcome::File(Ok(file)) if slow || is_large(&*file) => {
+            Outcome::File(Ok(file_elsewhere(file, slow, hands())))
+        }
         Outcome::Upload(Ok(Upload { file, mut hidden })) => {
             if let Some(hidden) = &mut hidden {
-                hidden.ends_on(hands.clone());
+                hidden.ends_on(hands());
             }
-            let file = Box::new(Elsewhere::new(file, hands));
+            let file = match slow || is_large(&*file) {
+                true => file_elsewhere(file, slow, hands()),
+                false => file,
+            };
             Outcome::Upload(Ok(Upload { file, hidden }))
         }
-        Outcome::Listing(Ok(mut listing)) => {
-            listing.replace_directory(|it| Box::new(Elsewhere::new(it, hands)));
+        Outcome::Listing(Ok(mut listing)) if slow => {
+            listing.replace_directory(|it| Box::new(Elsewhere::new(it, |_| true, hands())));
             Outcome::Listing(Ok(listing))
         }
         other => other,
     }
+}
+
+/// Whether it was large when it was opened.
+pub(crate) fn is_large(file: &dyn File) -> bool {
+    file.size_at_open().is_some_and(|size| size >= LARGE)
+}
+
+/// The file, dropped on a worker thread: if it is of `slow` ones in any case, else if that takes long by then.
+pub(crate) fn file_elsewhere(file: Box<dyn File>, slow: bool, hands: Hands) -> Box<dyn File> {
+    let is_slow: fn(&dyn File) -> bool = match slow {
+        true => |_| true,
+        false => |file| file.is_slow_to_close(),
+    };
+    Box::new(Elsewhere::new(file, is_slow, hands))
 }
 
 #[cfg(test)]
@@ -113,11 +165,16 @@ mod tests {
     use crate::session::Pool;
 
     /// Tells where it was closed, and how.
-    struct Told(Sender<(ThreadId, &'static str)>, &'static str);
+    struct Told {
+        tell: Sender<(ThreadId, &'static str)>,
+        how: &'static str,
+        size: u64,
+        slow: bool,
+    }
 
     impl Drop for Told {
         fn drop(&mut self) {
-            let _ = self.0.send((thread::current().id(), self.1));
+            let _ = self.tell.send((thread::current().id(), self.how));
         }
     }
 
@@ -135,18 +192,40 @@ mod tests {
         }
 
         fn size(&self) -> io::Result<u64> {
-            Ok(70)
+            Ok(self.size)
+        }
+
+        fn size_at_open(&self) -> Option<u64> {
+            Some(self.size)
         }
 
         fn close(mut self: Box<Self>) -> io::Result<()> {
-            self.1 = "closed";
+            self.how = "closed";
             Ok(())
+        }
+
+        fn is_slow_to_close(&self) -> bool {
+            assert!(self.size >= LARGE, "a small one is asked");
+            self.slow
         }
     }
 
-    fn opened(pool: &Pool, told: Sender<(ThreadId, &'static str)>) -> Box<dyn File> {
-        let outcome = Outcome::File(Ok(Box::new(Told(told, "dropped"))));
-        match closes_elsewhere(outcome, pool.hands()) {
+    type Tell = Sender<(ThreadId, &'static str)>;
+
+    fn file(tell: &Tell, size: u64, slow: bool) -> Box<dyn File> {
+        let (tell, how) = (tell.clone(), "dropped");
+        Box::new(Told {
+            tell,
+            how,
+            size,
+            slow,
+        })
+    }
+
+    /// As a slow file system's.
+    fn opened(pool: &Pool, tell: &Tell) -> Box<dyn File> {
+        let outcome = Outcome::File(Ok(file(tell, 70, false)));
+        match closes_elsewhere(outcome, true, || pool.hands()) {
             Outcome::File(Ok(file)) => file,
             _ => panic!("no file"),
         }
@@ -156,28 +235,48 @@ mod tests {
     fn a_file_that_is_dropped_closes_on_a_worker_thread() {
         let (told, hear) = channel();
         let pool = Pool::default();
-        let mut file = opened(&pool, told.clone());
-        assert_eq!((file.read(&mut []).unwrap(), file.size().unwrap()), (7, 70));
-        drop(file);
+        let mut it = opened(&pool, &told);
+        assert_eq!((it.read(&mut []).unwrap(), it.size().unwrap()), (7, 70));
+        drop(it);
         // An outcome that nobody waits for.
-        drop(Outcome::File(Ok(opened(&pool, told.clone()))));
+        drop(Outcome::File(Ok(opened(&pool, &told))));
         let upload = Upload {
-            file: Box::new(Told(told.clone(), "dropped")),
+            file: file(&told, 70, false),
             hidden: None,
         };
-        drop(closes_elsewhere(Outcome::Upload(Ok(upload)), pool.hands()));
+        let upload = Outcome::Upload(Ok(upload));
+        drop(closes_elsewhere(upload, true, || pool.hands()));
         for _ in 0..3 {
             let (thread, how) = hear.recv().unwrap();
             assert_ne!(thread, thread::current().id());
             assert_eq!(how, "dropped");
         }
         // To close it is the job of a worker thread already.
-        opened(&pool, told.clone()).close().unwrap();
+        opened(&pool, &told).close().unwrap();
         assert_eq!(hear.recv().unwrap(), (thread::current().id(), "closed"));
         // Nothing stays open when the threads have gone.
-        let late = opened(&pool, told);
+        let late = opened(&pool, &told);
         pool.finish(Duration::from_secs(60));
         drop(late);
         assert_eq!(hear.recv().unwrap().1, "dropped");
+    }
+
+    #[test]
+    fn a_large_file_does_so_where_it_takes_long_and_a_small_one_never() {
+        let (told, hear) = channel();
+        let pool = Pool::default();
+        for (size, slow) in [(LARGE - 1, true), (LARGE, false), (LARGE, true)] {
+            let file = || file(&told, size, slow);
+            let upload = Upload {
+                file: file(),
+                hidden: None,
+            };
+            for outcome in [Outcome::File(Ok(file())), Outcome::Upload(Ok(upload))] {
+                drop(closes_elsewhere(outcome, false, || pool.hands()));
+                let (thread, how) = hear.recv().unwrap();
+                let here = thread == thread::current().id();
+                assert_eq!((here, how), (size < LARGE || !slow, "dropped"));
+            }
+        }
     }
 }

@@ -18,7 +18,7 @@ use super::pooled::{Pooled, Work};
 use super::upload::{Fate, Hidden, Target, Upload};
 use super::warming::Warming;
 use crate::auth::{Account, AuthFailed, Credentials};
-use crate::fs::{File, FileKind, FileSystem, LARGE, Metadata, OpenMode, together};
+use crate::fs::{File, FileSystem, Metadata, OpenMode, is_large, together};
 use crate::proto::path::VirtualPath;
 use crate::proto::reply::Reply;
 use crate::session::config::Config;
@@ -170,10 +170,7 @@ impl Job {
             // Asked for only where the file system is slow, or a file's bytes are not at hand.
             Job::Fill(Source::File(_), ..) | Job::Warm(_) => true,
             Job::Store(..) | Job::Close(_) => true,
-            Job::Settle(hidden, fate) => {
-                let fs = &**hidden.filesystem();
-                fs.changes_are_slow() || hidden.loses(*fate).any(|path| is_large(fs, &path))
-            }
+            Job::Settle(hidden, fate) => hidden.is_slow_to_settle(*fate),
             Job::Measure(..) | Job::Digest(_) | Job::Command { .. } => true,
         }
     }
@@ -322,16 +319,6 @@ impl Files {
             }
         }
     }
-}
-
-/// Whether there is a file that the system takes long to let go of.
-fn is_large(fs: &dyn FileSystem, path: &VirtualPath) -> bool {
-    // Cheaper to ask than where it leads to.
-    let found = match fs.symlink_metadata(path) {
-        Ok(link) if link.kind == FileKind::Symlink => fs.metadata(path),
-        found => found,
-    };
-    found.is_ok_and(|found| found.is_file() && found.size >= LARGE)
 }
 
 fn open_at(fs: &dyn FileSystem, path: &VirtualPath, rest: u64) -> Result<Box<dyn File>, OpenError> {

@@ -11,7 +11,7 @@ use std::{io, iter};
 
 use super::opening::{OpenError, at_offset, within};
 use super::pool::Hands;
-use crate::fs::{File, FileSystem, OpenMode, describe, together};
+use crate::fs::{File, FileSystem, OpenMode, describe, is_large, together};
 use crate::proto::path::VirtualPath;
 use crate::session::config::Uploads;
 use crate::session::logging::TARGET;
@@ -285,8 +285,14 @@ impl Hidden {
         &self.fs
     }
 
+    /// Whether that may take long: where the file system is slow, and where it has to let go of a large file.
+    pub(super) fn is_slow_to_settle(&self, fate: Fate) -> bool {
+        let fs = &*self.fs;
+        fs.changes_are_slow() || self.loses(fate).any(|path| is_large(fs, &path))
+    }
+
     /// The files that may go when this is what becomes of it.
-    pub(super) fn loses(&self, fate: Fate) -> impl Iterator<Item = VirtualPath> {
+    fn loses(&self, fate: Fate) -> impl Iterator<Item = VirtualPath> {
         let first = match fate {
             Fate::Published => &self.target,
             Fate::CutOff | Fate::Refused => &self.path,
@@ -295,7 +301,7 @@ impl Hidden {
         iter::once(first.clone()).chain(part)
     }
 
-    /// It is of a slow file system: if it is dropped, a worker thread is to give it up.
+    /// If it is dropped and to give it up may take long, a worker thread is to do it.
     pub(super) fn ends_on(&mut self, hands: Hands) {
         self.hands = Some(hands);
     }
@@ -361,7 +367,9 @@ impl Drop for Hidden {
             return;
         }
         let fs = Arc::clone(&self.fs);
-        if let Some(hands) = self.hands.take() {
+        if let Some(hands) = self.hands.take()
+            && self.is_slow_to_settle(Fate::CutOff)
+        {
             let same = Hidden {
                 fs,
                 path: self.path.clone(),
