@@ -5,11 +5,12 @@
 //! rest is read, sorted and formatted on a worker thread.
 
 use std::io;
+use std::mem;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::cancel::Cancel;
-use super::names::{Ids, Names};
+use super::names::{Ids, Names, Sorted};
 use crate::auth::Account;
 use crate::fs::{Directory, FileKind, FileSystem, Metadata, together};
 use crate::proto::calendar::Zone;
@@ -52,11 +53,14 @@ pub(crate) struct Listing {
     encoding: Encoding,
     lines: Lines,
     entries: Entries,
-    /// Sorted when all are read; those before `next` are done.
+    /// Those that are read before all are.
     names: Names,
-    next: usize,
+    /// All of them then, but for those that are done.
+    sorted: Sorted,
     /// Whether the directory has more names than are in `names`.
     unread: bool,
+    /// Whether there are many.
+    large: bool,
     /// Who asked may have left, or given it up.
     cancel: Option<Cancel>,
 }
@@ -88,7 +92,7 @@ impl Listing {
         by: impl FnOnce(Box<dyn Directory>) -> Box<dyn Directory>,
     ) {
         let nothing = Entries::One(Metadata::directory(0), None);
-        self.entries = match std::mem::replace(&mut self.entries, nothing) {
+        self.entries = match mem::replace(&mut self.entries, nothing) {
             Entries::Directory(directory) => Entries::Directory(by(directory)),
             other => other,
         };
@@ -118,9 +122,11 @@ impl Listing {
                 one
             }
         };
-        if !unread {
-            names.sort();
-        }
+        let large = unread || names.len() > BATCH;
+        let sorted = match unread {
+            true => Sorted::default(),
+            false => mem::take(&mut names).sort(),
+        };
         Ok(Listing {
             fs,
             path: path.clone(),
@@ -128,15 +134,16 @@ impl Listing {
             lines: Lines::new(format),
             entries,
             names,
-            next: 0,
+            sorted,
             unread,
+            large,
             cancel: None,
         })
     }
 
     /// Whether [`fill`](Listing::fill) may take long.
     pub(crate) fn is_slow(&self) -> bool {
-        self.unread || self.names.len() > BATCH || self.fs.is_slow()
+        self.large || self.fs.is_slow()
     }
 
     /// Lets [`fill`](Listing::fill) end in an error when nobody wants it any more.
@@ -159,15 +166,15 @@ impl Listing {
 
     fn fill_some(&mut self, out: &mut Vec<u8>, max: usize) -> io::Result<bool> {
         self.read_rest()?;
-        let left = self.names.len() - self.next;
+        let left = self.sorted.len();
         out.reserve(left.saturating_mul(LINE).min(max.saturating_add(LINE)));
-        while self.next < self.names.len() && out.len() < max {
+        while self.sorted.len() > 0 && out.len() < max {
             self.check()?;
-            let at = self.next;
-            self.next += 1;
-            self.line(out, at);
+            self.line(out);
+            self.sorted.drop_first();
         }
-        Ok(self.next < self.names.len())
+        self.sorted.shrink();
+        Ok(self.sorted.len() > 0)
     }
 
     fn read_rest(&mut self) -> io::Result<()> {
@@ -178,15 +185,15 @@ impl Listing {
             };
             self.unread = self.names.read(&mut **directory, LARGE_BATCH)?;
             if !self.unread {
-                self.names.sort();
+                self.sorted = mem::take(&mut self.names).sort();
             }
         }
         Ok(())
     }
 
-    /// One entry. An entry that vanished meanwhile, or may not be looked at, is left out.
-    fn line(&mut self, out: &mut Vec<u8>, at: usize) {
-        let name = self.names.get(at);
+    /// The next entry. One that vanished meanwhile, or may not be looked at, is left out.
+    fn line(&mut self, out: &mut Vec<u8>) {
+        let name = self.sorted.first();
         let encoding = self.encoding;
         let shown = encoding.encode(name);
         match &mut self.lines {

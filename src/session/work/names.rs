@@ -6,27 +6,42 @@ use std::io;
 
 use crate::fs::Directory;
 
-/// Names, one behind the other. Each takes its bytes and 12 more.
+/// Names as they come, one behind the other. Each takes its bytes and 8 more.
 #[derive(Default)]
 pub(super) struct Names {
     bytes: Vec<u8>,
-    /// Where each begins, and how long it is.
     places: Vec<Place>,
 }
 
-/// The beginning in two halves, so that it is aligned to 4 bytes.
-#[derive(Clone, Copy)]
-struct Place {
-    start: [u32; 2],
-    length: u32,
+/// Names in their order, each to be taken once. Each takes its bytes and 4 more, and nothing when it is
+/// taken.
+#[derive(Default)]
+pub(super) struct Sorted {
+    /// The last name first, each before its length.
+    bytes: Vec<u8>,
+    count: usize,
 }
 
+/// Where a name begins, and in the lower bits how long it is.
+#[derive(Clone, Copy)]
+struct Place(u64);
+
+/// Bits of a name's length.
+const LENGTH: u32 = 24;
+
 impl Place {
+    fn new(start: usize, length: u32) -> Place {
+        Place((start as u64) << LENGTH | u64::from(length))
+    }
+
+    fn length(self) -> u32 {
+        self.0 as u32 & ((1 << LENGTH) - 1)
+    }
+
     fn of(self, bytes: &[u8]) -> &[u8] {
-        let start = u64::from(self.start[0]) << 32 | u64::from(self.start[1]);
-        let start = start as usize;
+        let start = (self.0 >> LENGTH) as usize;
         bytes
-            .get(start..start + self.length as usize)
+            .get(start..start + self.length() as usize)
             .unwrap_or_default()
     }
 
@@ -40,7 +55,7 @@ impl Place {
 const FEW: usize = 16;
 /// So are names that share as many bytes.
 const DEEP: usize = 256;
-/// More names than this are parted into halves first: it bounds what sorting takes, 24 bytes each.
+/// More names than this are parted into halves first: it bounds what sorting takes, 16 bytes each.
 const MANY: usize = 32 * 1024;
 
 /// Sorts names that are the same up to `depth`, by numbers made of their next bytes: comparing two
@@ -103,29 +118,62 @@ impl Names {
         directory.each_name(max, &mut |name| self.push(name))
     }
 
+    /// A name that is longer than any path, and so nobody's to ask for, is left out.
     pub(super) fn push(&mut self, name: &[u8]) {
-        let start = self.bytes.len() as u64;
-        self.places.push(Place {
-            start: [(start >> 32) as u32, start as u32],
-            length: name.len() as u32,
-        });
-        self.bytes.extend_from_slice(name);
-    }
-
-    /// Byte by byte, as `ls` does in the C locale.
-    pub(super) fn sort(&mut self) {
-        sort(&self.bytes, &mut self.places, 0);
+        if name.len() < 1 << LENGTH {
+            let place = Place::new(self.bytes.len(), name.len() as u32);
+            self.places.push(place);
+            self.bytes.extend_from_slice(name);
+        }
     }
 
     pub(super) fn len(&self) -> usize {
         self.places.len()
     }
 
-    /// The name at that place; an empty one where there is none.
-    pub(super) fn get(&self, at: usize) -> &[u8] {
-        self.places
-            .get(at)
-            .map_or(&[][..], |place| place.of(&self.bytes))
+    /// Byte by byte, as `ls` does in the C locale.
+    pub(super) fn sort(mut self) -> Sorted {
+        sort(&self.bytes, &mut self.places, 0);
+        let count = self.len();
+        let mut bytes = Vec::with_capacity(self.bytes.len() + count * size_of::<u32>());
+        for place in self.places.iter().rev() {
+            bytes.extend_from_slice(place.of(&self.bytes));
+            bytes.extend_from_slice(&place.length().to_ne_bytes());
+        }
+        Sorted { bytes, count }
+    }
+}
+
+impl Sorted {
+    pub(super) fn len(&self) -> usize {
+        self.count
+    }
+
+    /// The next name; an empty one where there is none.
+    pub(super) fn first(&self) -> &[u8] {
+        self.split().1
+    }
+
+    pub(super) fn drop_first(&mut self) {
+        let rest = self.split().0.len();
+        self.bytes.truncate(rest);
+        self.count = self.count.saturating_sub(1);
+    }
+
+    /// Those behind the next name, and that.
+    fn split(&self) -> (&[u8], &[u8]) {
+        let split = self.bytes.split_last_chunk().and_then(|(names, length)| {
+            let length = u32::from_ne_bytes(*length) as usize;
+            names.split_at_checked(names.len().checked_sub(length)?)
+        });
+        split.unwrap_or_default()
+    }
+
+    /// Holds no memory that those who were taken had, if that is the greater part.
+    pub(super) fn shrink(&mut self) {
+        if self.bytes.len() <= self.bytes.capacity() / 2 {
+            self.bytes.shrink_to_fit();
+        }
     }
 }
 
@@ -154,11 +202,34 @@ mod tests {
         for name in [&b"b"[..], b"a\xff", b"", b"a", b"ab"] {
             names.push(name);
         }
-        names.sort();
-        let sorted: Vec<&[u8]> = (0..names.len()).map(|at| names.get(at)).collect();
-        assert_eq!(sorted, [&b""[..], b"a", b"ab", b"a\xff", b"b"]);
-        assert_eq!(names.get(5), b"");
-        assert_eq!(size_of::<Place>(), 12);
+        assert_eq!(taken(names), [&b""[..], b"a", b"ab", b"a\xff", b"b"]);
+        let mut none = Sorted::default();
+        none.drop_first();
+        assert_eq!((none.first(), none.len()), (&b""[..], 0));
+        assert_eq!(size_of::<Place>(), 8);
+    }
+
+    fn taken(names: Names) -> Vec<Vec<u8>> {
+        let (mut sorted, mut taken) = (names.sort(), Vec::new());
+        while sorted.len() > 0 {
+            taken.push(sorted.first().to_vec());
+            sorted.drop_first();
+            if taken.len() % 100 == 0 {
+                sorted.shrink();
+                assert!(sorted.bytes.capacity() <= 2 * sorted.bytes.len());
+            }
+        }
+        taken
+    }
+
+    #[test]
+    fn a_name_that_is_no_name_is_left_out() {
+        let mut names = Names::default();
+        for length in [1 << LENGTH, 1, (1 << LENGTH) - 1] {
+            names.push(&vec![b'n'; length]);
+        }
+        let lengths = taken(names).iter().map(Vec::len).collect::<Vec<_>>();
+        assert_eq!(lengths, [1, (1 << LENGTH) - 1]);
     }
 
     #[test]
@@ -187,13 +258,11 @@ mod tests {
             for at in 0..all.len() {
                 names.push(&all[at * step % all.len()]);
             }
-            names.sort();
             let mut right: Vec<&[u8]> = (0..all.len())
                 .map(|at| &all[at * step % all.len()][..])
                 .collect();
             right.sort_unstable();
-            let sorted: Vec<&[u8]> = (0..names.len()).map(|at| names.get(at)).collect();
-            assert!(sorted == right, "by {step}");
+            assert!(taken(names) == right, "by {step}");
         }
     }
 
@@ -206,8 +275,8 @@ mod tests {
             // 7,919 is prime.
             names.push(name(at * 7_919 % count).as_bytes());
         }
-        names.sort();
-        assert!((0..count).all(|at| names.get(at) == name(at).as_bytes()));
+        let taken = taken(names);
+        assert!((0..count).all(|at| taken[at] == name(at).as_bytes()));
     }
 
     #[test]
