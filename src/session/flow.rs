@@ -25,7 +25,7 @@ use self::cold::AtHand;
 use self::ready::Ready;
 use super::interpreter::{End, Progress, Verdict};
 use super::limits::census::Allowance;
-use super::work::elsewhere::is_large;
+use super::work::elsewhere::was_large;
 use super::work::job::{Job, Outcome, Source};
 use super::work::pool::Pool;
 use crate::fs::File;
@@ -163,7 +163,7 @@ impl Flow {
     pub(super) fn receive(file: Box<dyn File>, manner: Manner, now: Instant) -> Flow {
         let ascii = manner.ascii.then(FromNetwork::default);
         let splices = !manner.ascii && !manner.slow;
-        let large = manner.slow || is_large(&*file);
+        let large = manner.slow || was_large(&*file);
         Flow::new(
             Side::Receive {
                 file: Some(file),

@@ -150,6 +150,12 @@ fn every_call_is_made_as_the_user() {
         fn size(&self) -> io::Result<u64> {
             check().map(|()| 0)
         }
+        fn size_at_open(&self) -> Option<u64> {
+            Some(7)
+        }
+        fn is_slow_to_close(&self) -> bool {
+            fsuid() == 54_321
+        }
         fn close(self: Box<Self>) -> io::Result<()> {
             check()
         }
@@ -200,6 +206,8 @@ fn every_call_is_made_as_the_user() {
         told(file.write_all(&[]).err());
         told(file.seek(0).err());
         told(file.size().err());
+        assert!(file.is_slow_to_close() && fsuid() == 0);
+        assert_eq!(file.size_at_open(), Some(7));
         told(file.close().err());
         drop(tree.open(&path, mode).unwrap());
     }

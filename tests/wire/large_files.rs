@@ -12,13 +12,13 @@ use std::sync::{Arc, Mutex};
 
 use ftpdlib::{
     Account, AuthFailed, Authorizer, Builder, Credentials, Directory, File, FileSystem, Handler,
-    LocalFilesystem, MemoryFilesystem, Metadata, OpenMode, Overlay, Perm, Session, Transferred,
-    VirtualPath,
+    Limits, LocalFilesystem, MemoryFilesystem, Metadata, OpenMode, Overlay, Perm, Session,
+    Transferred, VirtualPath,
 };
 use tempfile::TempDir;
 
 use crate::common::made_up::Gate;
-use crate::common::{Client, Mode, PATIENCE, TestServer, cannot_reach_callbacks, sample};
+use crate::common::{Client, Mode, PATIENCE, TestServer, USER, cannot_reach_callbacks, sample};
 
 /// Sixteen MiB.
 const LARGE: u64 = 16 << 20;
@@ -172,9 +172,17 @@ impl FileSystem for Disk {
 
 struct OnDisk(Arc<dyn FileSystem>);
 
+/// Whose uploads are counted, and go another way to the disk.
+const METERED: &str = "metered";
+
 impl Authorizer for OnDisk {
     fn authenticate(&self, credentials: &Credentials) -> Result<Account, AuthFailed> {
-        Ok(Account::new(&*credentials.username, self.0.clone()).perm(Perm::ALL))
+        let account = Account::new(&*credentials.username, self.0.clone()).perm(Perm::ALL);
+        let mut limits = Limits::default();
+        if &*credentials.username == METERED {
+            limits.quota_bytes = 100 << 20;
+        }
+        Ok(account.limits(limits))
     }
 }
 
@@ -392,9 +400,14 @@ fn an_upload_that_was_removed_meanwhile_delays_nobody_else() {
     if cannot_reach_callbacks() {
         return;
     }
-    for aborted in [false, true] {
+    for (aborted, user) in [
+        (false, USER),
+        (true, USER),
+        (false, METERED),
+        (true, METERED),
+    ] {
         let stage = stage(|builder| builder);
-        let mut client = stage.server.login();
+        let mut client = stage.server.login_as(user, "");
         let data = begin_large(&mut client, || Some(stage.path("new")));
         std::fs::remove_file(stage.path("new")).unwrap();
         if aborted {
@@ -417,9 +430,14 @@ fn so_does_one_that_began_with_a_large_file() {
     if cannot_reach_callbacks() {
         return;
     }
-    for rest in [false, true] {
+    for (rest, user) in [
+        (false, USER),
+        (true, USER),
+        (false, METERED),
+        (true, METERED),
+    ] {
         let stage = stage(|builder| builder);
-        let mut client = stage.server.login();
+        let mut client = stage.server.login_as(user, "");
         let data = client.data(Mode::Epsv);
         let line = match rest {
             true => {

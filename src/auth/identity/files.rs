@@ -214,7 +214,7 @@ impl File for FileAs {
         self.identity.try_run(|| file.size())
     }
 
-    /// Nobody has to be asked for it, as whomever.
+    /// It is known without asking, as whomever.
     fn size_at_open(&self) -> Option<u64> {
         self.file.as_ref()?.size_at_open()
     }

@@ -522,3 +522,30 @@ fn a_large_file_is_not_emptied_at_once() {
     assert!(small.unwrap().is_some());
     assert_eq!(place.read("file").unwrap(), "");
 }
+
+#[test]
+fn to_close_is_slow_where_a_large_file_has_no_name() {
+    let place = place();
+    let sized = |name: &str, size| {
+        let file = fs::File::create(place.home.join(name));
+        file.and_then(|file| file.set_len(size)).unwrap();
+    };
+    for (size, large) in [(LARGE - 1, false), (LARGE, true)] {
+        sized("removed", size);
+        sized("replaced", size);
+        let open = |name: &str, mode| place.tree.open(&path(name), mode).unwrap();
+        let files = [
+            open("removed", OpenMode::Read),
+            open("replaced", OpenMode::Append),
+        ];
+        assert!(files.iter().all(|file| !file.is_slow_to_close()));
+        fs::remove_file(place.home.join("removed")).unwrap();
+        sized("next", 0);
+        fs::rename(place.home.join("next"), place.home.join("replaced")).unwrap();
+        assert!(files.iter().all(|file| file.is_slow_to_close() == large));
+        // The size is that behind the emptying.
+        sized("emptied", size);
+        let emptied = open("emptied", OpenMode::Write);
+        assert_eq!(emptied.size_at_open(), Some(0));
+    }
+}

@@ -120,14 +120,14 @@ impl Directory for Elsewhere<dyn Directory> {
 /// `slow`, as the job was, and large files that have no name by then.
 pub(crate) fn closes_elsewhere(outcome: Outcome, slow: bool, hands: impl Fn() -> Hands) -> Outcome {
     match outcome {
-        Outcome::File(Ok(file)) if slow || is_large(&*file) => {
+        Outcome::File(Ok(file)) if slow || was_large(&*file) => {
             Outcome::File(Ok(file_elsewhere(file, slow, hands())))
         }
         Outcome::Upload(Ok(Upload { file, mut hidden })) => {
             if let Some(hidden) = &mut hidden {
                 hidden.ends_on(hands());
             }
-            let file = match slow || is_large(&*file) {
+            let file = match slow || was_large(&*file) {
                 true => file_elsewhere(file, slow, hands()),
                 false => file,
             };
@@ -142,7 +142,7 @@ pub(crate) fn closes_elsewhere(outcome: Outcome, slow: bool, hands: impl Fn() ->
 }
 
 /// Whether it was large when it was opened.
-pub(crate) fn is_large(file: &dyn File) -> bool {
+pub(crate) fn was_large(file: &dyn File) -> bool {
     file.size_at_open().is_some_and(|size| size >= LARGE)
 }
 
