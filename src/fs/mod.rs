@@ -251,9 +251,10 @@ pub trait File: Send {
     /// Size in bytes now.
     fn size(&self) -> io::Result<u64>;
 
-    /// Size in bytes when it was opened, where that is known without asking. A download
-    /// that has sent as much, and got less than it could take, does not look whether more has come
-    /// since. The default does not know: then a [`read`](File::read) of nothing tells the end.
+    /// Size in bytes when it was opened (0 if that emptied it), where that is known without asking: no
+    /// thread is taken for it, nor a user's identity. A download that has sent as much, and got less than it
+    /// could take, does not look whether more has come since. The default does not know: then a
+    /// [`read`](File::read) of nothing tells the end.
     fn size_at_open(&self) -> Option<u64> {
         None
     }

@@ -46,7 +46,7 @@ impl<T: ?Sized + Send + 'static> Drop for Elsewhere<T> {
         if let Some(it) = self.it.take()
             && (self.is_slow)(&it)
         {
-            // Without a thread it closes here: better late than never.
+            // Without a thread it closes here, as one does that is quick: better late than never.
             let _ = self.hands.run(move || drop(it));
         }
     }
