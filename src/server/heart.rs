@@ -129,6 +129,7 @@ impl Heart {
     fn turns(&mut self, reactor: &mut Reactor, crew: &mut dyn Crew) -> Result<(), Error> {
         loop {
             let events: Vec<Event> = self.inbox.events.try_iter().collect();
+            let heard = !events.is_empty();
             let last_reload = events.iter().rposition(Event::is_reload);
             for (at, event) in events.into_iter().enumerate() {
                 // Many of them are one.
@@ -141,8 +142,9 @@ impl Heart {
                 return Ok(());
             }
             let due = [chores, self.life.deadline()].into_iter().flatten().min();
-            let wait = due.map(|due| due.saturating_duration_since(Instant::now()));
-            turn(reactor, wait.map(at_least))?;
+            let wait = due.map(|due| at_least(due.saturating_duration_since(Instant::now())));
+            // To carry an order out may take a turn, whose events have woken nobody.
+            turn(reactor, if heard { Some(Duration::ZERO) } else { wait })?;
         }
     }
 

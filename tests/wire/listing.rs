@@ -80,6 +80,24 @@ fn list_looks_like_ls() {
 }
 
 #[test]
+fn a_link_that_leads_nowhere_is_listed_by_itself() {
+    let server = tree();
+    symlink("loop", server.path("loop")).unwrap();
+    symlink(server.path("around"), server.path("around")).unwrap();
+    symlink("/etc", server.path("out")).unwrap();
+    let mut client = server.login();
+    for name in ["dangling", "loop", "around"] {
+        let lines = client.list(format!("LIST {name}"));
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert!(lines[0].starts_with('l'), "{lines:?}");
+        assert_eq!(client.list(format!("NLST {name}")), [name]);
+        client.expect(format!("STAT {name}"), 213).contains(name);
+    }
+    client.refused("LIST out", 550);
+    client.expect("STAT out", 550);
+}
+
+#[test]
 fn list_takes_a_path_and_options_of_ls() {
     let server = tree();
     let mut client = server.login();

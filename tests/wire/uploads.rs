@@ -32,6 +32,20 @@ fn storing_replaces_what_was_there() {
 }
 
 #[test]
+fn nothing_over_nothing_is_stored_now() {
+    let server = TestServer::start();
+    server.write("empty", "");
+    let long_ago = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+    let file = fs::File::options().write(true).open(server.path("empty"));
+    file.unwrap().set_modified(long_ago).unwrap();
+    let mut client = server.login();
+    client.expect("MDTM empty", 213).contains("20010909014640");
+    client.put("STOR empty", "");
+    let found = fs::metadata(server.path("empty")).unwrap();
+    assert_ne!(found.modified().unwrap(), long_ago);
+}
+
+#[test]
 fn the_data_connection_may_come_after_the_command() {
     let server = TestServer::start();
     let mut client = server.login();

@@ -47,6 +47,20 @@ fn the_grace_runs_out() {
     }
 }
 
+/// A worker may end just as the order to end comes.
+#[test]
+fn who_has_no_clients_ends_at_once() {
+    for model in MODELS {
+        for _ in 0..30 {
+            let home = tempfile::tempdir().unwrap();
+            let mut program = start(model, home.path(), &["--grace", "3600"]);
+            program.anonymous().expect("QUIT", 221);
+            program.signal("TERM");
+            assert_eq!(program.wait().code(), Some(0), "{model}");
+        }
+    }
+}
+
 #[test]
 fn a_second_signal_ends_it_at_once() {
     for model in MODELS {

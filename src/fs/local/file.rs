@@ -47,7 +47,8 @@ pub(super) fn open_unless(
     match home.look(path) {
         Ok((kind, size)) => {
             must_be_regular(kind)?;
-            empties = mode == OpenMode::Write && size > 0;
+            // Of one that is empty this sets the time.
+            empties = mode == OpenMode::Write;
             if empties && too_large(size) {
                 return Ok(None);
             }

@@ -92,7 +92,7 @@ pub(crate) fn appe(it: &mut Interpreter, path: VirtualPath) {
 /// Looks whether the upload could work, then accepts it. When data can flow already, opening the
 /// target tells.
 fn store(it: &mut Interpreter, task: Box<Task>, path: VirtualPath, mode: OpenMode) {
-    if matches!(it.data, Data::Open) {
+    if it.may_flow() {
         return it.accept_upload(task, path, mode, None);
     }
     let check = Files::CheckStore(it.target(&task, path.clone(), mode));
@@ -205,6 +205,11 @@ impl Interpreter {
         }
     }
 
+    /// Whether bytes may come at once: then opening the target tells what is wrong with it.
+    fn may_flow(&self) -> bool {
+        matches!(self.data, Data::Open) && self.security.may_flow(self.config.tls.as_ref())
+    }
+
     fn accept_upload(
         &mut self,
         task: Box<Task>,
@@ -217,7 +222,7 @@ impl Interpreter {
         };
         let fs = Arc::clone(account.filesystem());
         let work = Files::OpenWrite(self.target(&task, path, mode));
-        if !matches!(self.data, Data::Open) || !self.security.may_flow(self.config.tls.as_ref()) {
+        if !self.may_flow() {
             return self.launch(task, Plan::Store(fs, work), text);
         }
         self.job(Job::Files(fs, work), move |it, outcome| match outcome {

@@ -265,13 +265,21 @@ impl Entries {
         error: io::Error,
         style: &Style,
     ) -> io::Result<(Vec<u8>, Entries)> {
-        match fs.metadata(path) {
-            Ok(meta) if meta.is_dir() => return Err(error),
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            // A dangling link is listed by itself.
-            Ok(_) | Err(_) => {}
+        let found = fs.metadata(path);
+        if found.as_ref().is_ok_and(Metadata::is_dir) {
+            return Err(error);
         }
         let meta = fs.symlink_metadata(path)?;
+        match found {
+            // A link that leads nowhere, or to itself, is listed by itself; not one that leads outside.
+            Err(error)
+                if meta.kind != FileKind::Symlink
+                    || error.kind() == io::ErrorKind::PermissionDenied =>
+            {
+                return Err(error);
+            }
+            Ok(_) | Err(_) => {}
+        }
         if matches!(style, Style::Mlsd { .. }) {
             return Err(no_directory());
         }

@@ -85,6 +85,18 @@ fn nothing_is_opened_before_the_handshake() {
 }
 
 #[test]
+fn what_cannot_be_stored_is_said_before_the_handshake() {
+    for line in ["STOR no/such", "APPE d", "STOR d"] {
+        let mut bench = pending();
+        bench.files.dir("/d");
+        assert_eq!(bench.code(line), 550, "{line}");
+    }
+    let mut bench = pending();
+    bench.say("REST 10");
+    assert_eq!(bench.code("STOR new"), 550);
+}
+
+#[test]
 fn an_unprotected_data_connection_is_refused() {
     let stranger = || Input::DataProtected(Err(Unprotected::Stranger));
     let failed = || Input::DataProtected(Err(Unprotected::Failed("why".to_owned())));
