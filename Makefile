@@ -44,6 +44,7 @@ test-workers: clients-if-possible ## run the tests over the wire in every other 
 lint: ## check format, and clippy with warnings as errors
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --lib --no-default-features -- -D warnings
 
 doc: export RUSTDOCFLAGS := -D warnings
 doc: ## build the documentation, with warnings as errors
