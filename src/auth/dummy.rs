@@ -6,7 +6,7 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use super::account::WeakAccount;
 use super::{Account, AuthFailed, Authorizer, AuthorizerError, Credentials, Limits, Password};
@@ -41,6 +41,9 @@ const NOBODYS_PASSWORD: &[u8] = b"no such user";
 #[derive(Debug, Default)]
 pub struct DummyAuthorizer {
     users: HashMap<String, User>,
+    /// Whether a user has slow files. Forgotten where users change, and counted when it is asked for: they
+    /// may be many, and it is asked for at each login.
+    slow: OnceLock<bool>,
 }
 
 impl DummyAuthorizer {
@@ -61,6 +64,7 @@ impl DummyAuthorizer {
         home: impl AsRef<Path>,
         perm: Perm,
     ) -> Result<&mut User, AuthorizerError> {
+        self.slow.take();
         match self.users.entry(name.into()) {
             Entry::Occupied(known) => Err(AuthorizerError::UserExists(known.key().clone())),
             Entry::Vacant(place) => {
@@ -100,6 +104,7 @@ impl DummyAuthorizer {
 
     /// Removes a user; says whether there was one. Who is logged in stays so.
     pub fn remove_user(&mut self, name: &str) -> bool {
+        self.slow.take();
         self.users.remove(name).is_some()
     }
 
@@ -122,10 +127,16 @@ impl Authorizer for DummyAuthorizer {
         match user {
             Some(user) if same || user.is_anonymous() => user.account(),
             None if credentials.username == ANONYMOUS => {
-                Err(AuthFailed::new("Anonymous access not allowed."))
+                Err(AuthFailed::no_anonymous())
             }
             _ => Err(AuthFailed::default()),
         }
+    }
+
+    /// If somebody's home may be slow, for a login opens it.
+    fn is_slow(&self) -> bool {
+        let count = || self.users.values().any(|user| user.slow_files);
+        *self.slow.get_or_init(count)
     }
 }
 
@@ -206,8 +217,8 @@ impl User {
     }
 
     /// Says whether his home may be slow, such as on a network share
-    /// ([`LocalFilesystem::slow`]). It holds from the next login with no other of his under way.
-    /// Default: false.
+    /// ([`LocalFilesystem::slow`]). It holds from the next login with no other of his under way. As a login
+    /// looks at the home, with one such user all logins are on worker threads. Default: false.
     pub fn slow_files(&mut self, slow: bool) -> &mut Self {
         self.slow_files = slow;
         self.changed()

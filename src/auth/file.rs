@@ -131,7 +131,7 @@ impl Authorizer for FileAuthorizer {
             Some((Lock::Shut, _)) | None => {
                 self.waste_time(&users, credentials);
                 match credentials.username.as_str() {
-                    ANONYMOUS => Err(AuthFailed::new("Anonymous access not allowed.")),
+                    ANONYMOUS => Err(AuthFailed::no_anonymous()),
                     _ => Err(AuthFailed::default()),
                 }
             }

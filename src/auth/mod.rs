@@ -21,7 +21,7 @@ mod windows;
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, TryLockError};
 
 use zeroize::Zeroizing;
 
@@ -182,9 +182,13 @@ impl<A: Authorizer> Authorizer for RwLock<A> {
         inner.authenticate(credentials)
     }
 
+    /// Also while it is being changed: then it is the lock that may take long.
     fn is_slow(&self) -> bool {
-        let inner = self.read().unwrap_or_else(PoisonError::into_inner);
-        inner.is_slow()
+        match self.try_read() {
+            Ok(inner) => inner.is_slow(),
+            Err(TryLockError::Poisoned(inner)) => inner.into_inner().is_slow(),
+            Err(TryLockError::WouldBlock) => true,
+        }
     }
 
     fn is_reloadable(&self) -> bool {
@@ -224,6 +228,12 @@ impl AuthFailed {
             text: text.into(),
             is_guess: false,
         }
+    }
+
+    /// There is no `anonymous`. Many clients try that user unasked, so it is no guess: all that are behind
+    /// one router would else be banned for it.
+    pub(crate) fn no_anonymous() -> Self {
+        AuthFailed::unavailable("Anonymous access not allowed.")
     }
 
     /// Whether the client may have guessed wrong.

@@ -239,15 +239,14 @@ impl Authorizer for UnixAuthorizer {
     fn authenticate(&self, credentials: &Credentials) -> Result<Account, AuthFailed> {
         let name = &*credentials.username;
         if name == ANONYMOUS {
-            let not_allowed = || AuthFailed::unavailable("Anonymous access not allowed.");
             let system_name = self
                 .settings
                 .anonymous_user
                 .as_ref()
-                .ok_or_else(not_allowed)?;
+                .ok_or_else(AuthFailed::no_anonymous)?;
             let user = accounts::passwd(system_name)
                 .map_err(|error| Refusal::NoTelling(error).told(name))?
-                .ok_or_else(not_allowed)?;
+                .ok_or_else(AuthFailed::no_anonymous)?;
             return self.open(name, system_name, &user);
         }
         let user = self

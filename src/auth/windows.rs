@@ -145,12 +145,11 @@ impl Authorizer for WindowsAuthorizer {
     fn authenticate(&self, credentials: &Credentials) -> Result<Account, AuthFailed> {
         let name = &*credentials.username;
         if name == ANONYMOUS {
-            let not_allowed = || AuthFailed::unavailable("Anonymous access not allowed.");
-            let (user, password) = self.settings.anonymous.as_ref().ok_or_else(not_allowed)?;
+            let (user, password) = self.settings.anonymous.as_ref().ok_or_else(AuthFailed::no_anonymous)?;
             let token = Token::log_on(user, password.as_bytes(), self.settings.network_logon);
             let token = token.map_err(|error| {
                 log::error!("the anonymous user {user:?} cannot log on: {error}");
-                not_allowed()
+                AuthFailed::no_anonymous()
             })?;
             return self.open(name, token);
         }

@@ -217,10 +217,10 @@ impl<U: FileSystem, L: FileSystem> FileSystem for Overlay<U, L> {
             OpenMode::Resume => Some(copied.max(bytes.unwrap_or(0))),
             _ => bytes,
         };
-        // Its directory need not be above yet.
+        // Its directory need not be above yet; but where not even the root is there, nothing can be put.
         let mut directory = spot.path.parent().unwrap_or_default();
         while optional(self.upper().symlink_metadata(&directory))?.is_none() {
-            directory = directory.parent().unwrap_or_default();
+            directory = directory.parent().ok_or(ErrorKind::NotFound)?;
         }
         let name = spot.path.file_name().unwrap_or_default();
         let at = directory.child(name);

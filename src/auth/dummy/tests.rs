@@ -30,6 +30,39 @@ fn refused(users: &impl Authorizer, name: &str, password: &[u8], text: &str) {
     assert_eq!(login(users, name, password).err().as_deref(), Some(text));
 }
 
+#[test]
+fn who_tries_anonymous_has_not_guessed() {
+    let users = DummyAuthorizer::new();
+    let address: SocketAddr = "127.0.0.1:21".parse().unwrap();
+    for (name, is_guess) in [("anonymous", false), ("Anonymous", true), ("user", true)] {
+        let credentials = Credentials::new(name, b"me@", address, address);
+        let refused = users.authenticate(&credentials).unwrap_err();
+        assert_eq!(refused.is_guess(), is_guess, "{name}");
+    }
+}
+
+#[test]
+fn logins_are_slow_where_a_home_is() {
+    let home = home();
+    let mut users = DummyAuthorizer::new();
+    users.add_user("fast", "", &home, Perm::ALL).unwrap();
+    assert!(!users.is_slow());
+    let user = users.add_user("slow", "", &home, Perm::ALL).unwrap();
+    user.slow_files(true);
+    assert!(users.is_slow());
+    users.remove_user("fast");
+    assert!(users.is_slow());
+    users.remove_user("slow");
+    assert!(!users.is_slow());
+    users.add_anonymous(&home).unwrap().slow_files(true);
+    let users = RwLock::new(users);
+    assert!(users.is_slow());
+    *users.write().unwrap() = DummyAuthorizer::new();
+    assert!(!users.is_slow());
+    let _changing = users.write().unwrap();
+    assert!(users.is_slow(), "or the loop would wait for the change");
+}
+
 fn path(name: &str) -> VirtualPath {
     name.parse().unwrap()
 }

@@ -451,6 +451,29 @@ mod on_disks {
     }
 
     #[test]
+    fn without_its_upper_layer_it_is_read_but_not_changed() {
+        let Disks {
+            _temp,
+            upper,
+            files,
+            ..
+        } = disks();
+        fs::remove_dir(&upper).unwrap();
+        assert_eq!(text(&files, "/dir/sub/deep"), "deep");
+        let missing = "No such file or directory";
+        for name in ["/new", "/file", "/dir/new", "/dir/sub/deep"] {
+            for mode in [OpenMode::Write, OpenMode::Append, OpenMode::CreateNew] {
+                says(files.check_room(&path(name), mode, None), missing);
+                says(files.check_room(&path(name), mode, Some(1)), missing);
+            }
+            says(put(&files, name, OpenMode::Write, "x"), missing);
+        }
+        says(files.create_dir(&path("/dir/new")), missing);
+        assert!(files.remove_file(&path("/dir/one")).is_err());
+        assert_eq!(text(&files, "/dir/one"), "1");
+    }
+
+    #[test]
     fn names_that_are_no_utf_8_and_long_ones() {
         use std::ffi::OsStr;
         use std::os::unix::ffi::OsStrExt;
