@@ -87,6 +87,24 @@ fn who_hangs_up_before_the_answer_has_failed_all_the_same() {
     until_banned(&server);
 }
 
+#[test]
+fn who_tries_anonymous_is_not_banned() {
+    let server = TestServer::with(|builder| {
+        let (mut users, home) = (DummyAuthorizer::new(), std::env::temp_dir());
+        users.add_user(USER, PASSWORD, home, Perm::ALL).unwrap();
+        strict(builder).authorizer(users)
+    });
+    let mut client = server.connect();
+    for _ in 0..4 {
+        client.expect("USER anonymous", 331);
+        client
+            .expect("PASS me@", 530)
+            .contains("Anonymous access not allowed.");
+    }
+    server.login();
+    guess_thrice(client);
+}
+
 /// Waits for the server to have read what clients sent who are gone.
 fn until_banned(server: &TestServer) {
     let deadline = Instant::now() + PATIENCE;

@@ -1,12 +1,14 @@
 //! File systems that are slow, such as shares on a network: they delay their own clients only, who can leave
 //! them by ABOR or by going away.
 
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
+
+use ftpdlib::{DummyAuthorizer, Perm};
 
 use crate::abort::stat_until;
 use crate::common::client::reset;
 use crate::common::made_up::{AllMadeUp, Gate, MadeUp};
-use crate::common::{Mode, Record, Recorder, TestServer};
+use crate::common::{Mode, PASSWORD, Record, Recorder, TestServer, USER};
 
 /// A server whose files are slow: they wait for the gate.
 fn slow_files() -> (TestServer, Gate, Arc<Record>) {
@@ -124,4 +126,23 @@ fn a_slow_upload_and_download_move_everything() {
         client.expect_alive();
     }
     assert_eq!(record.count("sent /000000 50"), 5);
+}
+
+#[test]
+fn users_who_are_being_changed_delay_logins_only() {
+    let home = tempfile::tempdir().unwrap();
+    let mut users = DummyAuthorizer::new();
+    users.add_user(USER, PASSWORD, &home, Perm::ALL).unwrap();
+    let users = Arc::new(RwLock::new(users));
+    let server = TestServer::with(|builder| builder.authorizer(Arc::clone(&users)));
+    let (mut inside, mut client) = (server.login(), server.connect());
+    let changing = users.write().unwrap();
+    client.send(&format!("USER {USER}\r\nPASS {PASSWORD}\r\n"));
+    client.expect_reply(331);
+    for _ in 0..20 {
+        inside.expect_alive();
+    }
+    assert!(client.is_silent());
+    drop(changing);
+    client.expect_reply(230);
 }

@@ -105,7 +105,7 @@ impl Guard {
                 });
             }
             Err(refusal) if refusal.is_guess() => self.failed(user, peer),
-            Err(_) => {}
+            Err(refusal) => log_refusal(user, peer, refusal),
         }
         Checked::Answered(result, hold.flatten().unwrap_or_default())
     }
@@ -143,5 +143,12 @@ impl Guard {
 fn log_failure(user: &str, peer: SocketAddr) {
     let user = Escaped(user.as_bytes());
     let line = format!("USER '{user}' failed login.");
+    logging::line(Level::Info, peer, "", &line);
+}
+
+/// Of a login that was no guess; fail2ban passes it over.
+fn log_refusal(user: &str, peer: SocketAddr, refusal: &AuthFailed) {
+    let (user, why) = (Escaped(user.as_bytes()), refusal.to_string());
+    let line = format!("USER '{user}' refused: {}", Escaped(why.as_bytes()));
     logging::line(Level::Info, peer, "", &line);
 }
