@@ -40,6 +40,7 @@ mod server;
 mod session;
 mod stream;
 mod sys;
+mod target;
 mod tls;
 
 pub use ftpdlib_reactor as reactor;

@@ -13,6 +13,7 @@ use super::{Account, AuthFailed, Authorizer, AuthorizerError, Credentials, Limit
 use crate::fs::LocalFilesystem;
 use crate::proto::path::VirtualPath;
 use crate::proto::perm::Perm;
+use crate::target::TARGET;
 
 /// The user who needs no password.
 pub(super) const ANONYMOUS: &str = "anonymous";
@@ -126,9 +127,7 @@ impl Authorizer for DummyAuthorizer {
         let same = same_secret(expected, credentials.password.as_bytes());
         match user {
             Some(user) if same || user.is_anonymous() => user.account(),
-            None if credentials.username == ANONYMOUS => {
-                Err(AuthFailed::no_anonymous())
-            }
+            None if credentials.username == ANONYMOUS => Err(AuthFailed::no_anonymous()),
             _ => Err(AuthFailed::default()),
         }
     }
@@ -261,7 +260,10 @@ impl User {
             None => {
                 let opened = LocalFilesystem::new(&self.home).map_err(|error| {
                     let (name, home) = (&self.name, self.home.display());
-                    log::warn!("home {home} of user {name:?} is not available: {error}");
+                    log::warn!(
+                        target: TARGET,
+                        "home {home} of user {name:?} is not available: {error}"
+                    );
                     AuthFailed::unavailable("Home directory not available.")
                 })?;
                 let filesystem = Arc::new(opened.slow(self.slow_files));
@@ -331,7 +333,10 @@ impl User {
 
     fn warn_of_writing(&self, perm: Perm) {
         if self.is_anonymous() && perm.intersects(Perm::WRITE_ALL) {
-            log::warn!("the anonymous user is allowed to change files (permissions {perm})");
+            log::warn!(
+                target: TARGET,
+                "the anonymous user is allowed to change files (permissions {perm})"
+            );
         }
     }
 

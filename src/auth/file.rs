@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use self::lines::{ANONYMOUS, Line, Secret};
 use super::{Account, AuthFailed, Authorizer, AuthorizerError, Credentials, PasswordHash, User};
+use crate::target::TARGET;
 
 /// A file longer than this is no user file: some 200,000 users fit in.
 const MAX_FILE: u64 = 64 << 20;
@@ -181,7 +182,10 @@ impl Users {
         for line in lines {
             if let Err(error) = std::fs::read_dir(&line.home) {
                 let (file, number, home) = (path.display(), line.number, line.home.display());
-                log::warn!("{file}:{number}: home {home} is not available: {error}");
+                log::warn!(
+                    target: TARGET,
+                    "{file}:{number}: home {home} is not available: {error}"
+                );
             }
             users.add(line);
         }
@@ -226,6 +230,7 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
         if mode & 0o007 != 0 {
             let (path, mode) = (path.display(), mode & 0o777);
             log::warn!(
+                target: TARGET,
                 "user file {path} is open to every user of this machine (mode {mode:04o}); \
                  it should be 0640 or less"
             );

@@ -15,6 +15,7 @@ pub(super) use files::FilesAs;
 use crate::sys::identity::{Ids as Who, assume};
 #[cfg(windows)]
 use crate::sys::token::{Token as Who, assume};
+use crate::target::TARGET;
 
 /// A user of the system as whom an [`Account`](super::Account)'s files are touched: user id, group
 /// id and supplementary groups.
@@ -61,7 +62,10 @@ impl Identity {
     /// When the process may not assume it; `work` is not done then.
     pub fn run<T>(&self, work: impl FnOnce() -> T) -> io::Result<T> {
         let assumed = assume(&self.0).map_err(|error| {
-            log::error!("cannot act as {self:?}: {error}; the process lacks the privilege");
+            log::error!(
+                target: TARGET,
+                "cannot act as {self:?}: {error}; the process lacks the privilege"
+            );
             // The client learns no more than that it was refused.
             io::Error::from(io::ErrorKind::PermissionDenied)
         })?;

@@ -16,6 +16,7 @@ use super::{Account, AuthFailed, Authorizer, AuthorizerError, Credentials, Ident
 use crate::fs::{FileSystem, LocalFilesystem, UnixFilesystem};
 use crate::proto::escape::Escaped;
 use crate::sys::accounts::{self, Passwd, Shadow};
+use crate::target::TARGET;
 
 /// The users of the system, with their passwords, homes and rights.
 ///
@@ -125,6 +126,7 @@ impl UnixAuthorizer {
         let home = settings.home.as_deref().unwrap_or(&user.home);
         let files = self.files(&identity, home).map_err(|error| {
             log::warn!(
+                target: TARGET,
                 "home {} of user {name:?} is not available: {error}",
                 home.display()
             );
@@ -149,6 +151,7 @@ impl UnixAuthorizer {
         }
         // As a login on a terminal does.
         log::warn!(
+            target: TARGET,
             "home {} cannot be entered; its user begins in /",
             home.display()
         );
@@ -203,11 +206,14 @@ impl Refusal {
         match self {
             Refusal::Wrong => failed,
             Refusal::KeptOut(why) => {
-                log::info!("login of system user {name:?} refused: {why}");
+                log::info!(target: TARGET, "login of system user {name:?} refused: {why}");
                 failed
             }
             Refusal::NoTelling(error) => {
-                log::error!("the system's users cannot be asked for {name:?}: {error}");
+                log::error!(
+                    target: TARGET,
+                    "the system's users cannot be asked for {name:?}: {error}"
+                );
                 AuthFailed::unavailable(failed.to_string())
             }
         }
@@ -230,7 +236,7 @@ fn is_called(user: &Passwd, name: &str) -> bool {
     let called = user.name == name.as_bytes();
     if !called {
         let own = Escaped(&user.name);
-        log::info!("login as {name:?} refused: the system calls this user '{own}'");
+        log::info!(target: TARGET, "login as {name:?} refused: the system calls this user '{own}'");
     }
     called
 }

@@ -13,6 +13,7 @@ use super::dummy::ANONYMOUS;
 use super::{Account, AuthFailed, Authorizer, AuthorizerError, Credentials, Identity};
 use crate::fs::LocalFilesystem;
 use crate::sys::token::{self, Token};
+use crate::target::TARGET;
 
 /// The built-in Administrator, and the Guest as whom a system may let in anybody, by the last part of
 /// their identifiers.
@@ -94,7 +95,7 @@ impl WindowsAuthorizer {
 
     fn open(&self, name: &str, token: Token) -> Result<Account, AuthFailed> {
         let not_available = |error: std::io::Error| {
-            log::warn!("home of user {name:?} is not available: {error}");
+            log::warn!(target: TARGET, "home of user {name:?} is not available: {error}");
             AuthFailed::unavailable("Home directory not available.")
         };
         let settings = match name {
@@ -145,10 +146,14 @@ impl Authorizer for WindowsAuthorizer {
     fn authenticate(&self, credentials: &Credentials) -> Result<Account, AuthFailed> {
         let name = &*credentials.username;
         if name == ANONYMOUS {
-            let (user, password) = self.settings.anonymous.as_ref().ok_or_else(AuthFailed::no_anonymous)?;
+            let (user, password) = self
+                .settings
+                .anonymous
+                .as_ref()
+                .ok_or_else(AuthFailed::no_anonymous)?;
             let token = Token::log_on(user, password.as_bytes(), self.settings.network_logon);
             let token = token.map_err(|error| {
-                log::error!("the anonymous user {user:?} cannot log on: {error}");
+                log::error!(target: TARGET, "the anonymous user {user:?} cannot log on: {error}");
                 AuthFailed::no_anonymous()
             })?;
             return self.open(name, token);
@@ -156,7 +161,7 @@ impl Authorizer for WindowsAuthorizer {
         let token = self
             .check(name, credentials.password.as_bytes())
             .map_err(|why| {
-                log::info!("login of system user {name:?} refused: {why}");
+                log::info!(target: TARGET, "login of system user {name:?} refused: {why}");
                 AuthFailed::default()
             })?;
         self.open(name, token)

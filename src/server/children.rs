@@ -25,9 +25,9 @@ use super::notify::Notifier;
 use super::reception::{UNAVAILABLE, turn_away, welcome};
 use crate::error::Error;
 use crate::session::Service;
-use crate::session::logging::TARGET;
 use crate::sys::process::{Child, Ending, Private, any_ended, exit_of, fork, unblock_signals};
 use crate::sys::shared::Shared;
+use crate::target::TARGET;
 
 /// How long children have to end once they are told to end at once.
 const LAST_WAIT: Duration = Duration::from_secs(5);

@@ -19,9 +19,9 @@ use crate::proto::addr::canonical_addr;
 use crate::session::Service;
 use crate::session::limits::census::Full;
 use crate::session::limits::guard::BANNED;
-use crate::session::logging::TARGET;
 #[cfg(unix)]
 use crate::sys::process::Private;
+use crate::target::TARGET;
 
 const LISTEN: Channel = Channel::new(0);
 const LIFELINE: Channel = Channel::new(1);

@@ -12,8 +12,8 @@ use super::control::{Arrival, Event, Inbox, Order, StopAccepting};
 use super::life::Life;
 use super::notify::{Notifier, Reloading};
 use crate::error::Error;
-use crate::session::logging::TARGET;
 use crate::session::{Config, Note, Service};
+use crate::target::TARGET;
 use crate::tls::Tls;
 
 /// How long the end of a server, or of a worker process, waits for work on worker threads.

@@ -57,9 +57,9 @@ use self::settings::Settings;
 use self::threads::{OnThreads, Threads};
 pub use self::workers::Workers;
 use crate::error::Error;
-use crate::session::logging::TARGET;
 #[cfg(unix)]
 use crate::sys::process::Private;
+use crate::target::TARGET;
 
 /// An FTP server that listens; it serves when told to.
 ///

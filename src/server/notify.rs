@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 #[cfg(unix)]
-use crate::session::logging::TARGET;
+use crate::target::TARGET;
 
 /// The way to the service manager, if there is one to be told.
 #[derive(Clone, Default)]

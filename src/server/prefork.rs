@@ -15,8 +15,8 @@ use super::life::{Life, Phase};
 use super::restarts::Post;
 use crate::error::Error;
 use crate::session::Service;
-use crate::session::logging::TARGET;
 use crate::sys::process::{Ending, Private};
+use crate::target::TARGET;
 
 /// The clients live in worker processes.
 pub(super) struct Workforce {

@@ -13,8 +13,8 @@ use super::life::Life;
 use super::reception::{UNAVAILABLE, turn_away};
 use crate::error::Error;
 use crate::session::Service;
-use crate::session::logging::TARGET;
 use crate::sys::process::Ending;
+use crate::target::TARGET;
 
 /// The clients live in processes of their own.
 pub(super) struct OnProcesses {

@@ -12,8 +12,8 @@ use crate::error::Error;
 use crate::session::hooks::command::Command;
 use crate::session::hooks::handler::Factory;
 use crate::session::limits::census::{Bounds, Census};
-use crate::session::logging::TARGET;
 use crate::session::{Common, Config, Pipes, Pool, Service, Table};
+use crate::target::TARGET;
 
 pub(super) struct Settings {
     pub(super) config: Config,

@@ -11,7 +11,7 @@ use super::control::{Arrival, Order};
 use super::heart::{Crew, tell_sessions};
 use super::reception::{UNAVAILABLE, turn_away, welcome};
 use crate::session::Service;
-use crate::session::logging::TARGET;
+use crate::target::TARGET;
 
 /// How long the end of a server waits for callbacks that block.
 const LAST_WAIT: Duration = Duration::from_secs(5);

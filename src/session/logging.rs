@@ -9,9 +9,7 @@ use log::Level;
 
 use crate::proto::escape::Escaped;
 use crate::proto::path::VirtualPath;
-
-/// What the library logs under.
-pub(crate) const TARGET: &str = "ftpdlib";
+use crate::target::TARGET;
 
 /// One line of a session.
 pub(crate) fn line(level: Level, peer: SocketAddr, username: &str, message: &str) {

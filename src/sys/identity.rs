@@ -8,6 +8,7 @@
 //!
 //! Elsewhere the whole process changes, one user at a time.
 
+use crate::target::TARGET;
 use std::cell::Cell;
 use std::io;
 use std::marker::PhantomData;
@@ -85,7 +86,10 @@ impl Drop for Assumed<'_> {
         NOW.set(self.outer);
         if let Err(error) = self.before.restore() {
             // As somebody else, this thread would go on to serve others.
-            log::error!("cannot end a user's identity, so the process ends: {error}");
+            log::error!(
+                target: TARGET,
+                "cannot end a user's identity, so the process ends: {error}"
+            );
             std::process::abort();
         }
     }

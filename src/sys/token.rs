@@ -10,6 +10,7 @@ use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use std::path::PathBuf;
 use std::ptr;
 
+use crate::target::TARGET;
 use windows_sys::Win32::Foundation::HANDLE;
 use windows_sys::Win32::Security::{
     GetLengthSid, GetTokenInformation, ImpersonateLoggedOnUser, LOGON32_LOGON_INTERACTIVE,
@@ -328,7 +329,10 @@ impl Drop for Assumed<'_> {
         };
         if let Err(error) = restored {
             // As somebody else, this thread would go on to serve others.
-            log::error!("cannot end a user's identity, so the process ends: {error}");
+            log::error!(
+                target: TARGET,
+                "cannot end a user's identity, so the process ends: {error}"
+            );
             std::process::abort();
         }
     }

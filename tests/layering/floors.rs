@@ -45,8 +45,13 @@ const NETWORK: &[&str] = &[
 /// The first that fits a file holds.
 const FLOORS: &[Floor] = &[
     Floor {
-        part: "src/sys/",
+        part: "src/target.rs",
         may: &[],
+        not: WORLD,
+    },
+    Floor {
+        part: "src/sys/",
+        may: &["target"],
         not: &["ftpdlib_reactor", "mio"],
     },
     Floor {
@@ -56,7 +61,7 @@ const FLOORS: &[Floor] = &[
     },
     Floor {
         part: "src/auth/",
-        may: &["fs", "proto", "sys"],
+        may: &["fs", "proto", "sys", "target"],
         not: NETWORK,
     },
     Floor {
@@ -77,17 +82,17 @@ const FLOORS: &[Floor] = &[
     },
     Floor {
         part: "src/session/limits/",
-        may: &["auth", "fs", "proto", "session", "sys"],
+        may: &["auth", "fs", "proto", "session", "sys", "target"],
         not: NETWORK,
     },
     Floor {
         part: "src/session/work/",
-        may: &["auth", "fs", "proto", "session", "sys"],
+        may: &["auth", "fs", "proto", "session", "sys", "target"],
         not: NETWORK,
     },
     Floor {
         part: "src/session/",
-        may: &["auth", "fs", "proto", "stream", "sys", "tls"],
+        may: &["auth", "fs", "proto", "stream", "sys", "target", "tls"],
         not: LISTENING,
     },
     Floor {
@@ -103,7 +108,7 @@ const FLOORS: &[Floor] = &[
     Floor {
         part: "src/server/",
         may: &[
-            "auth", "error", "fs", "proto", "session", "stream", "sys", "tls",
+            "auth", "error", "fs", "proto", "session", "stream", "sys", "target", "tls",
         ],
         not: &[],
     },

@@ -180,6 +180,48 @@ fn nothing_is_left_undone() {
     expect_none(faults);
 }
 
+/// The messages that do not say under which target, for which `log` would take a module's path.
+fn without_target(source: &str) -> Vec<String> {
+    const MACROS: [&str; 7] = [
+        "error",
+        "warn",
+        "info",
+        "debug",
+        "trace",
+        "log",
+        "log_enabled",
+    ];
+    let tokens = tokens(source);
+    let calls = tokens.windows(4).filter(|next| {
+        MACROS.contains(&&*next[0]) && next[1..3] == ["!", "("] && next[3] != "target"
+    });
+    calls
+        .map(|call| format!("{}! without a target", call[0]))
+        .collect()
+}
+
+#[test]
+fn every_message_has_a_target() {
+    let sources = sources(&["src", "reactor/src"]);
+    let faults = sources.iter().flat_map(|(file, source)| {
+        let faults = without_target(source).into_iter();
+        faults.map(move |fault| format!("{file}: {fault}"))
+    });
+    expect_none(faults.collect());
+    // It is really found.
+    for wrong in [
+        "fn f() { log::warn!(\"{x}\"); }",
+        "fn f() { log::error!(\n\"{x}\",\nx); }",
+        "fn f() { log::log!(level, \"\"); log::info!(target: TARGET, \"\"); }",
+        "fn f() { log::info!(\"target: {x}\"); }",
+        "fn f() { warn!(\"{x}\"); }",
+    ] {
+        assert_eq!(without_target(wrong).len(), 1, "{wrong}");
+    }
+    let right = "use log::error; fn f() { log::warn!(target: TARGET, \"{x}\"); }";
+    assert!(without_target(right).is_empty());
+}
+
 #[test]
 fn no_files_name_each_other_in_a_circle() {
     let sources = sources(&["src", "reactor/src"]);

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 use crate::auth::dummy::same_secret;
 use crate::sys::accounts::{Passwd, Shadow};
 use crate::sys::crypt::crypt;
+use crate::target::TARGET;
 
 /// What a password is hashed by if it is nobody's and no hash of the system says how.
 const DECOY: &[u8] = b"$6$nobody.at.all$";
@@ -59,7 +60,7 @@ pub(super) fn is_password(password: &[u8], hash: Option<&[u8]>, decoy: &[u8]) ->
     match (made, hash) {
         (Ok(made), Some(hash)) => same_secret(hash, &made),
         (Err(error), Some(_)) if error.kind() == std::io::ErrorKind::Unsupported => {
-            log::error!("crypt(3) is not available any more");
+            log::error!(target: TARGET, "crypt(3) is not available any more");
             false
         }
         _ => false,

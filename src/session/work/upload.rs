@@ -14,8 +14,8 @@ use super::pool::Hands;
 use crate::fs::{File, FileSystem, OpenMode, describe, is_large, together};
 use crate::proto::path::VirtualPath;
 use crate::session::config::Uploads;
-use crate::session::logging::TARGET;
 use crate::session::random;
+use crate::target::TARGET;
 
 /// How many names are tried before it is given up.
 const TRIES: u64 = 50;
