@@ -13,6 +13,11 @@ use crate::tls::TlsError;
 pub enum Error {
     /// The program asked for something that cannot be: mend the configuration.
     Config(String),
+    /// Users cannot be set up: who is at fault is in the error, such as [`AuthorizerError::NotADirectory`] for a
+    /// home that the system does not give, or [`AuthorizerError::UserExists`] for a mistake of the program's.
+    Authorizer(AuthorizerError),
+    /// Certificates and keys cannot be used: a file is missing, may not be read, or is not what it should be.
+    Tls(TlsError),
     /// The address cannot be listened on: it is in use, not of this machine, or needs privileges.
     Bind {
         /// The address as it was asked for.
@@ -39,6 +44,8 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::Config(text) => f.write_str(text),
+            Error::Authorizer(error) => write!(f, "cannot set up the users: {error}"),
+            Error::Tls(error) => write!(f, "cannot set up TLS: {error}"),
             Error::Bind { address, source } => {
                 let advice = match source.kind() {
                     io::ErrorKind::AddrInUse => {
@@ -59,13 +66,13 @@ impl fmt::Display for Error {
 
 impl From<AuthorizerError> for Error {
     fn from(error: AuthorizerError) -> Self {
-        Error::Config(error.to_string())
+        Error::Authorizer(error)
     }
 }
 
 impl From<TlsError> for Error {
     fn from(error: TlsError) -> Self {
-        Error::Config(error.to_string())
+        Error::Tls(error)
     }
 }
 
@@ -73,6 +80,8 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Error::Config(_) => None,
+            Error::Authorizer(error) => Some(error),
+            Error::Tls(error) => Some(error),
             Error::Bind { source, .. } | Error::System { source, .. } => Some(source),
         }
     }
@@ -99,5 +108,36 @@ mod tests {
                 .contains("root")
         );
         assert!(std::error::Error::source(&bind(io::ErrorKind::AddrInUse)).is_some());
+    }
+    /// What the system said, however deep below.
+    fn system_error(error: &Error) -> Option<io::ErrorKind> {
+        let first = std::error::Error::source(error);
+        let mut all = std::iter::successors(first, |error| error.source());
+        all.find_map(|error| error.downcast_ref::<io::Error>().map(io::Error::kind))
+    }
+
+    #[test]
+    fn what_is_wrong_with_users_and_certificates_keeps_its_source() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = folder.path().join("missing");
+        let mut users = crate::auth::DummyAuthorizer::new();
+        let home = users.add_anonymous(&missing).map(drop);
+        let key = crate::tls::Tls::from_pem_files(&missing, None::<&str>).map(drop);
+        for (error, beginning) in [
+            (Error::from(home.unwrap_err()), "cannot set up the users: "),
+            (Error::from(key.unwrap_err()), "cannot set up TLS: "),
+        ] {
+            let text = error.to_string();
+            assert!(
+                text.starts_with(beginning) && !text.contains('\n'),
+                "{text}"
+            );
+            assert!(text.contains("missing"), "{text}");
+            assert!(!matches!(error, Error::Config(_)), "{error:?}");
+            assert_eq!(system_error(&error), Some(io::ErrorKind::NotFound));
+        }
+        let twice = Error::from(AuthorizerError::UserExists("ann".to_owned()));
+        assert!(twice.to_string().contains("user \"ann\" already exists"));
+        assert_eq!(system_error(&twice), None);
     }
 }

@@ -216,7 +216,7 @@ pub(super) const GROUPS: [Group; 4] = [
                 "max-cons-per-ip",
                 "N",
                 "0",
-                "connections at once from one address",
+                "clients at once from one address",
             ),
             value(
                 "",

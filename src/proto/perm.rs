@@ -10,14 +10,14 @@ use std::str::FromStr;
 /// |---|---|---|
 /// | `e` | [`Perm::CWD`] | CWD, CDUP |
 /// | `l` | [`Perm::LIST`] | LIST, NLST, STAT, MLSD, MLST, SIZE, MDTM |
-/// | `r` | [`Perm::READ`] | RETR |
+/// | `r` | [`Perm::READ`] | RETR, HASH, XCRC, XMD5, XSHA1, XSHA256, XSHA512 |
 /// | `a` | [`Perm::APPEND`] | APPE |
 /// | `d` | [`Perm::DELETE`] | DELE, RMD |
 /// | `f` | [`Perm::RENAME`] | RNFR, RNTO |
 /// | `m` | [`Perm::MKDIR`] | MKD |
 /// | `w` | [`Perm::WRITE`] | STOR, STOU |
 /// | `M` | [`Perm::CHMOD`] | SITE CHMOD |
-/// | `T` | [`Perm::MTIME`] | MFMT, SITE UTIME |
+/// | `T` | [`Perm::MTIME`] | MFMT, SITE UTIME, `MDTM time path` |
 ///
 /// ```
 /// use ftpdlib::Perm;

@@ -248,7 +248,9 @@ impl Source {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-            .map_err(|error| TlsError::new(format!("TLS cannot be set up: {error}")))?;
+            .map_err(|error| {
+                TlsError::new(format!("TLS cannot be set up: {error}")).because(error)
+            })?;
         let builder = match &self.client_ca {
             None => builder.with_no_client_auth(),
             Some(file) => {
@@ -257,7 +259,7 @@ impl Source {
                     WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(&provider))
                         .allow_unauthenticated()
                         .build()
-                        .map_err(|error| TlsError::file(file, error))?;
+                        .map_err(|error| TlsError::file(file, &error).because(error))?;
                 builder.with_client_cert_verifier(verifier)
             }
         };
@@ -270,8 +272,9 @@ impl Source {
         };
         let mut control = builder.with_cert_resolver(resolver);
         control.session_storage = Arc::new(NoServerSessionStorage {});
-        control.ticketer = aws_lc_rs::Ticketer::new()
-            .map_err(|error| TlsError::new(format!("session tickets cannot be made: {error}")))?;
+        control.ticketer = aws_lc_rs::Ticketer::new().map_err(|error| {
+            TlsError::new(format!("session tickets cannot be made: {error}")).because(error)
+        })?;
         control.send_tls13_tickets = TICKETS;
         // A client may ask for another number (RFC 9149), within reason.
         control.max_tls13_tickets = 2 * TICKETS;

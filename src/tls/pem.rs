@@ -2,6 +2,7 @@
 //! way in which such files tend to be wrong.
 
 use std::fs;
+use std::io;
 use std::path::Path;
 
 use rustls::RootCertStore;
@@ -25,10 +26,10 @@ pub(super) fn certified_key(
     let key = provider
         .key_provider
         .load_private_key(private_key(keyfile)?)
-        .map_err(|_| {
+        .map_err(|error| {
             let text = "the private key is of a kind that cannot be used; use RSA with 2048 to \
                         8192 bits, ECDSA with P-256, P-384 or P-521, or Ed25519";
-            TlsError::file(keyfile, text)
+            TlsError::file(keyfile, text).because(error)
         })?;
     let certified = CertifiedKey::new(chain, key);
     match certified.keys_match() {
@@ -44,7 +45,7 @@ pub(super) fn certified_key(
         }
         Err(error) => {
             let text = format!("the first certificate cannot be used ({error})");
-            Err(TlsError::file(certfile, text))
+            Err(TlsError::file(certfile, text).because(error))
         }
     }
 }
@@ -55,7 +56,7 @@ pub(super) fn authorities(file: &Path) -> Result<RootCertStore, TlsError> {
     for certificate in certificates(file)? {
         roots.add(certificate).map_err(|error| {
             let text = format!("a certificate cannot be used as an authority ({error})");
-            TlsError::file(file, text)
+            TlsError::file(file, text).because(error)
         })?;
     }
     Ok(roots)
@@ -65,7 +66,7 @@ fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let text = read(file)?;
     let mut found = Vec::new();
     for section in CertificateDer::pem_slice_iter(&text) {
-        found.push(section.map_err(|error| broken(file, &error))?);
+        found.push(section.map_err(|error| broken(file, error))?);
     }
     if found.is_empty() {
         let text = "there is no certificate in it; a PEM file with BEGIN CERTIFICATE is needed";
@@ -82,7 +83,7 @@ fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
         return Err(TlsError::file(file, text));
     }
     for section in <(SectionKind, Vec<u8>)>::pem_slice_iter(&text) {
-        let (kind, der) = section.map_err(|error| broken(file, &error))?;
+        let (kind, der) = section.map_err(|error| broken(file, error))?;
         match kind {
             SectionKind::RsaPrivateKey => return Ok(PrivateKeyDer::Pkcs1(der.into())),
             SectionKind::EcPrivateKey => return Ok(PrivateKeyDer::Sec1(der.into())),
@@ -101,11 +102,9 @@ fn is_encrypted(text: &[u8]) -> bool {
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, TlsError> {
-    let cannot = |error| {
-        TlsError::file(
-            file,
-            format!("cannot read it ({error}); a PEM file is needed"),
-        )
+    let cannot = |error: io::Error| {
+        let text = format!("cannot read it ({error}); a PEM file is needed");
+        TlsError::file(file, text).because(error)
     };
     let meta = fs::metadata(file).map_err(cannot)?;
     if !meta.is_file() || meta.len() > MAX_FILE {
@@ -118,6 +117,6 @@ fn read(file: &Path) -> Result<Vec<u8>, TlsError> {
     Ok(text)
 }
 
-fn broken(file: &Path, error: &rustls::pki_types::pem::Error) -> TlsError {
-    TlsError::file(file, format!("it is no well-formed PEM file ({error})"))
+fn broken(file: &Path, error: rustls::pki_types::pem::Error) -> TlsError {
+    TlsError::file(file, format!("it is no well-formed PEM file ({error})")).because(error)
 }
