@@ -329,7 +329,7 @@ pub(super) const GROUPS: [Group; 4] = [
                 "encoding",
                 "NAME",
                 "utf-8",
-                "encoding of file names towards clients: utf-8 or latin-1",
+                "encoding of names and texts towards clients: utf-8 or latin-1",
             ),
             switch(
                 "",

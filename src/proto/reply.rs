@@ -3,38 +3,61 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use super::encoding::Encoding;
 use super::escape::Escaped;
 
 /// The longest banner or message, in characters, that fits the line of its code.
 const MAX_SHORT: usize = 75;
 
-/// The text of a reply's line, made from a `&'static str`, a `String` or bytes.
+/// The text of a reply's line, made from a `&'static str`, a `String` or bytes. Strings are sent in the server's
+/// [encoding](crate::Builder::encoding), bytes as they are.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Text(Cow<'static, [u8]>);
+pub struct Text {
+    bytes: Cow<'static, [u8]>,
+    /// Whether they are as the client is to have them; else they are UTF-8.
+    is_encoded: bool,
+}
 
 impl Text {
     /// Whether it fits the line of its code: by its characters, if it is UTF-8.
     fn is_short(&self) -> bool {
-        let characters = || self.0.iter().filter(|&&byte| byte & 0xC0 != 0x80).count();
-        self.0.len() <= MAX_SHORT || characters() <= MAX_SHORT
+        let bytes = &self.bytes;
+        let characters = || bytes.iter().filter(|&&byte| byte & 0xC0 != 0x80).count();
+        bytes.len() <= MAX_SHORT || characters() <= MAX_SHORT
+    }
+
+    fn encoded(&self, encoding: Encoding) -> Cow<'_, [u8]> {
+        match self.is_encoded {
+            true => Cow::Borrowed(&self.bytes),
+            false => encoding.encode(&self.bytes),
+        }
     }
 }
 
 impl From<&'static str> for Text {
     fn from(text: &'static str) -> Text {
-        Text(Cow::Borrowed(text.as_bytes()))
+        Text {
+            bytes: Cow::Borrowed(text.as_bytes()),
+            is_encoded: false,
+        }
     }
 }
 
 impl From<String> for Text {
     fn from(text: String) -> Text {
-        Text(Cow::Owned(text.into_bytes()))
+        Text {
+            bytes: Cow::Owned(text.into_bytes()),
+            is_encoded: false,
+        }
     }
 }
 
 impl From<Vec<u8>> for Text {
     fn from(text: Vec<u8>) -> Text {
-        Text(Cow::Owned(text))
+        Text {
+            bytes: Cow::Owned(text),
+            is_encoded: true,
+        }
     }
 }
 
@@ -73,7 +96,8 @@ impl Reply {
         Reply::with_lines(code, Vec::new(), text.into())
     }
 
-    /// A reply of several lines: `211-first`, each of `middle` after one space, `211 last`.
+    /// A reply of several lines: `211-first`, each of `middle` after one space, `211 last`. What is in
+    /// `middle` is sent as it is.
     pub fn multi(
         code: u16,
         first: impl Into<Text>,
@@ -91,16 +115,19 @@ impl Reply {
     /// breaks is sent line by line.
     pub fn long(code: u16, text: impl Into<Text>) -> Reply {
         let text = text.into();
-        let is_broken = text.0.contains(&b'\n') || text.0.contains(&b'\r');
+        let is_broken = text.bytes.contains(&b'\n') || text.bytes.contains(&b'\r');
         if !is_broken && text.is_short() {
             return Reply::new(code, text);
         }
-        let Text(text) = text;
-        let mut lines: Vec<Text> = text
+        let Text { bytes, is_encoded } = text;
+        let mut lines: Vec<Text> = bytes
             .strip_suffix(b"\n")
-            .unwrap_or(&text)
+            .unwrap_or(&bytes)
             .split(|&byte| byte == b'\n')
-            .map(|line| line.strip_suffix(b"\r").unwrap_or(line).to_vec().into())
+            .map(|line| Text {
+                bytes: Cow::Owned(line.strip_suffix(b"\r").unwrap_or(line).to_vec()),
+                is_encoded,
+            })
             .collect();
         let last = match lines.as_slice() {
             [only] if !only.is_short() => None,
@@ -121,8 +148,8 @@ impl Reply {
 
     /// The text of the last line, or of the first where the last is empty: what a log should say.
     pub fn text(&self) -> &[u8] {
-        match (&*self.last.0, self.before.first()) {
-            ([], Some(first)) => &first.0,
+        match (&*self.last.bytes, self.before.first()) {
+            ([], Some(first)) => &first.bytes,
             (last, _) => last,
         }
     }
@@ -132,16 +159,22 @@ impl Reply {
         self.code >= 400
     }
 
-    /// Appends the reply to `out` as it goes on the wire.
+    /// Appends the reply to `out` as it goes on the wire of a server that speaks UTF-8.
     pub fn encode(&self, out: &mut Vec<u8>) {
+        self.encode_in(Encoding::Utf8, out);
+    }
+
+    /// As [`encode`](Self::encode), of a server that speaks `encoding`.
+    pub(crate) fn encode_in(&self, encoding: Encoding, out: &mut Vec<u8>) {
         let [a, b, c] = digits(self.code);
         for (number, text) in self.before.iter().enumerate() {
+            let text = text.encoded(encoding);
             match number {
-                0 => put_line(out, [a, b, c, b'-'], text),
-                _ => put_line(out, *b" ", text),
+                0 => put_line(out, [a, b, c, b'-'], &text),
+                _ => put_line(out, *b" ", &text),
             }
         }
-        put_line(out, [a, b, c, b' '], &self.last);
+        put_line(out, [a, b, c, b' '], &self.last.encoded(encoding));
     }
 }
 
@@ -151,7 +184,7 @@ fn digits(code: u16) -> [u8; 3] {
 }
 
 #[inline]
-fn put_line<const LEN: usize>(out: &mut Vec<u8>, head: [u8; LEN], Text(text): &Text) {
+fn put_line<const LEN: usize>(out: &mut Vec<u8>, head: [u8; LEN], text: &[u8]) {
     // At once: to grow costs more than all the rest.
     out.reserve(LEN + text.len() + 2);
     out.extend_from_slice(&head);
@@ -243,6 +276,26 @@ mod tests {
         let mut out = Vec::new();
         Reply::new(250, b"\xE4\xFF\t".to_vec()).encode(&mut out);
         assert_eq!(out, b"250 \xE4\xFF\t\r\n");
+    }
+
+    #[test]
+    fn strings_are_encoded_and_bytes_are_not() {
+        let latin_1 = |reply: &Reply| {
+            let mut out = Vec::new();
+            reply.encode_in(Encoding::Latin1, &mut out);
+            out
+        };
+        assert_eq!(latin_1(&Reply::new(220, "gr\u{fc}n")), b"220 gr\xfcn\r\n");
+        let long = Reply::long(230, String::from("\u{fc}\r\n\u{e4}\n\u{f6}"));
+        assert_eq!(latin_1(&long), b"230-\xfc\r\n \xe4\r\n230 \xf6\r\n");
+        let bytes = Reply::new(250, b"\xfc\xc3\xbc".to_vec());
+        assert_eq!(latin_1(&bytes), b"250 \xfc\xc3\xbc\r\n");
+        let lines = Reply::multi(211, "\u{fc}", vec![b"\xfc".to_vec()], "\u{fc}");
+        assert_eq!(latin_1(&lines), b"211-\xfc\r\n \xfc\r\n211 \xfc\r\n");
+        // What it has not got is odd, but one line still.
+        let odd = latin_1(&Reply::long(220, "\u{85}\u{2028}\u{4f60}"));
+        assert!(odd.starts_with(b"220 ") && odd.ends_with(b"\r\n"));
+        assert_eq!(odd.iter().filter(|&&byte| byte < b' ').count(), 2);
     }
 
     #[test]

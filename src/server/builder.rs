@@ -249,7 +249,8 @@ impl Builder {
         self
     }
 
-    /// The encoding of names and texts towards clients. Default: UTF-8.
+    /// The encoding of names and texts towards clients: of the banner, messages, and all replies that are made of
+    /// strings ([`Text`](crate::Text)). Default: UTF-8.
     pub fn encoding(mut self, encoding: Encoding) -> Self {
         self.settings.config.encoding = encoding;
         self

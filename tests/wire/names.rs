@@ -4,9 +4,9 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-use ftpdlib::Encoding;
+use ftpdlib::{Command, DummyAuthorizer, Encoding, Perm, Reply};
 
-use crate::common::{Client, TestServer};
+use crate::common::{Client, PASSWORD, TestServer};
 
 /// Names that shells, patterns, encodings or careless servers stumble over.
 const ODD: &[&[u8]] = &[
@@ -208,6 +208,34 @@ fn latin_1_is_spoken_where_it_is_asked_for() {
             .raw
             .starts_with(b"257 \"/\xe9t\xe9\"")
     );
+}
+
+#[test]
+fn texts_are_in_latin_1_too() {
+    let server = TestServer::with(|builder| {
+        let (mut users, home) = (DummyAuthorizer::new(), std::env::temp_dir());
+        let user = users.add_user("j\u{fc}rg", PASSWORD, home, Perm::ALL);
+        user.unwrap()
+            .msg_login("Gr\u{fc}\u{df}e,\nJ\u{fc}rg.")
+            .msg_quit("Tsch\u{fc}\u{df}.");
+        builder
+            .authorizer(users)
+            .encoding(Encoding::Latin1)
+            .banner("K\u{e4}se \u{bb}\u{fc}ber\u{ab}")
+            .command(Command::new("XTXT").run(|_, _| Ok(Reply::new(200, "\u{e9}t\u{e9}"))))
+    });
+    let mut client = Client::connect(server.addr());
+    assert_eq!(
+        client.expect_reply(220).raw,
+        b"220 K\xe4se \xbb\xfcber\xab\r\n"
+    );
+    client.expect(b"USER j\xfcrg", 331);
+    let welcome = client.expect(format!("PASS {PASSWORD}"), 230);
+    assert_eq!(welcome.raw, b"230-Gr\xfc\xdfe,\r\n230 J\xfcrg.\r\n");
+    let status = client.expect("STAT", 211).raw;
+    assert!(status.windows(5).any(|five| five == b"j\xfcrg\r"));
+    assert_eq!(client.expect("XTXT", 200).raw, b"200 \xe9t\xe9\r\n");
+    assert_eq!(client.expect("QUIT", 221).raw, b"221 Tsch\xfc\xdf.\r\n");
 }
 
 #[test]

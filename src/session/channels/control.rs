@@ -11,6 +11,7 @@ use zeroize::Zeroize;
 
 use super::slot::CONTROL;
 use crate::proto::command::{self, CommandLine};
+use crate::proto::encoding::Encoding;
 use crate::proto::line::{self, LineSplitter};
 use crate::proto::reply::Reply;
 use crate::stream::{Stream, Wants};
@@ -157,11 +158,11 @@ impl Control {
         self.at_end
     }
 
-    pub(crate) fn push(&mut self, reply: &Reply) {
+    pub(crate) fn push(&mut self, reply: &Reply, encoding: Encoding) {
         if self.out.capacity() == 0 {
             self.out = Vec::with_capacity(REPLIES);
         }
-        reply.encode(&mut self.out);
+        reply.encode_in(encoding, &mut self.out);
     }
 
     pub(crate) fn push_raw(&mut self, bytes: &[u8]) {

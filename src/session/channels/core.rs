@@ -154,7 +154,7 @@ impl Core {
         } else if level < Level::Debug {
             self.log(level, &Escaped(reply.text()).to_string());
         }
-        self.control.push(reply);
+        self.control.push(reply, self.common.config.encoding);
     }
 
     /// Nothing is done any more; what is not sent yet is lost.

@@ -264,7 +264,9 @@ pub(super) fn status(it: &mut Interpreter, progress: Progress) {
         }
         _ => lines.push("Data connection closed.".to_owned()),
     }
-    let lines: Vec<Vec<u8>> = lines.into_iter().map(String::into_bytes).collect();
+    let encoding = it.config.encoding;
+    let encoded = |line: &String| encoding.encode(line.as_bytes()).into_owned();
+    let lines = lines.iter().map(encoded).collect();
     it.finish(Reply::multi(
         211,
         "FTP server status:",
