@@ -137,7 +137,7 @@ fn users_who_are_being_changed_delay_logins_only() {
     let server = TestServer::with(|builder| builder.authorizer(Arc::clone(&users)));
     let (mut inside, mut client) = (server.login(), server.connect());
     let changing = users.write().unwrap();
-    client.send(&format!("USER {USER}\r\nPASS {PASSWORD}\r\n"));
+    client.send(format!("USER {USER}\r\nPASS {PASSWORD}\r\n"));
     client.expect_reply(331);
     for _ in 0..20 {
         inside.expect_alive();
