@@ -251,6 +251,10 @@ fn guessed_at() -> (Vec<String>, String) {
         client.expect("PASS wrong", 530);
     }
     client.expect_end();
+    // No guess.
+    let mut unasked = program.connect();
+    unasked.expect("USER anonymous", 331);
+    unasked.expect("PASS me@", 530);
     let mut last = program.connect();
     last.expect("USER bob", 331);
     last.expect("PASS wrong", 421);
@@ -268,6 +272,9 @@ fn each_guess_is_one_line_with_the_address() {
     assert_eq!(lines.iter().filter(failed).count(), 4, "{lines:#?}");
     let line = format!("] {address}-[] USER 'bob' failed login.");
     assert_eq!(lines.iter().filter(|text| text.ends_with(&line)).count(), 1);
+    let refused = "-[] USER 'anonymous' refused: Anonymous access not allowed.";
+    let refused = |line: &&String| line.ends_with(refused);
+    assert_eq!(lines.iter().filter(refused).count(), 1, "{lines:#?}");
 }
 
 #[test]
