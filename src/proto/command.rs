@@ -106,11 +106,12 @@ impl CommandLine {
 
     /// Whether PASS comes behind a blank, or behind a word by which clients are told to send what follows.
     fn is_pass_further_on(&self) -> bool {
-        matches!(&*self.name, "" | "QUOTE" | "LITERAL") && {
-            let (word, _) = split_word(trim_blanks(&self.arg));
-            word.get(..4)
-                .is_some_and(|word| word.eq_ignore_ascii_case(b"PASS"))
+        if self.arg.is_empty() || !matches!(self.name.as_bytes(), b"" | b"QUOTE" | b"LITERAL") {
+            return false;
         }
+        let (word, _) = split_word(trim_blanks(&self.arg));
+        word.get(..4)
+            .is_some_and(|word| word.eq_ignore_ascii_case(b"PASS"))
     }
 
     /// The line for a log: escaped, and without the password.

@@ -25,12 +25,12 @@ impl Text {
         let characters = || bytes.iter().filter(|&&byte| byte & 0xC0 != 0x80).count();
         bytes.len() <= MAX_SHORT || characters() <= MAX_SHORT
     }
+}
 
-    fn encoded(&self, encoding: Encoding) -> Cow<'_, [u8]> {
-        match self.is_encoded {
-            true => Cow::Borrowed(&self.bytes),
-            false => encoding.encode(&self.bytes),
-        }
+fn encoded(text: &[u8], is_encoded: bool, encoding: Encoding) -> Cow<'_, [u8]> {
+    match is_encoded {
+        true => Cow::Borrowed(text),
+        false => encoding.encode(text),
     }
 }
 
@@ -85,9 +85,11 @@ impl From<Vec<u8>> for Text {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
     code: u16,
+    /// Of the last line; beside the code it takes no room, and a reply is moved often.
+    is_encoded: bool,
     /// The lines before the last one, if any: the first with the code, the others without.
     before: Vec<Text>,
-    last: Text,
+    last: Cow<'static, [u8]>,
 }
 
 impl Reply {
@@ -138,7 +140,13 @@ impl Reply {
 
     fn with_lines(code: u16, before: Vec<Text>, last: Text) -> Reply {
         let code = if matches!(code, 100..=599) { code } else { 500 };
-        Reply { code, before, last }
+        let Text { bytes, is_encoded } = last;
+        Reply {
+            code,
+            is_encoded,
+            before,
+            last: bytes,
+        }
     }
 
     /// The three-digit code.
@@ -148,7 +156,7 @@ impl Reply {
 
     /// The text of the last line, or of the first where the last is empty: what a log should say.
     pub fn text(&self) -> &[u8] {
-        match (&*self.last.bytes, self.before.first()) {
+        match (&*self.last, self.before.first()) {
             ([], Some(first)) => &first.bytes,
             (last, _) => last,
         }
@@ -168,13 +176,17 @@ impl Reply {
     pub(crate) fn encode_in(&self, encoding: Encoding, out: &mut Vec<u8>) {
         let [a, b, c] = digits(self.code);
         for (number, text) in self.before.iter().enumerate() {
-            let text = text.encoded(encoding);
+            let text = encoded(&text.bytes, text.is_encoded, encoding);
             match number {
                 0 => put_line(out, [a, b, c, b'-'], &text),
                 _ => put_line(out, *b" ", &text),
             }
         }
-        put_line(out, [a, b, c, b' '], &self.last.encoded(encoding));
+        let head = [a, b, c, b' '];
+        match encoding {
+            Encoding::Utf8 => put_line(out, head, &self.last),
+            other => put_line(out, head, &encoded(&self.last, self.is_encoded, other)),
+        }
     }
 }
 
