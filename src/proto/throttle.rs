@@ -1,4 +1,5 @@
-//! How long a throttled data channel must sleep so that it keeps its limit of bytes per second.
+//! How long a throttled data channel must sleep so that it keeps its limit of bytes per second, and what
+//! one transfer owes to the next.
 //!
 //! Each byte has its time, 1/limit of a second. The throttle keeps the moment up to which the bytes
 //! so far have used up the time; what lies ahead of now is the pause. Timers that fire late make it
@@ -20,7 +21,7 @@ const NANOS: u128 = 1_000_000_000;
 /// Chunks are this large at most, also without a limit.
 const LARGEST_CHUNK: u64 = 256 * 1024;
 
-/// The rate of one direction of one data channel.
+/// The rate of one direction of one client's transfers.
 #[derive(Clone, Debug)]
 pub struct Throttle {
     limit: u64,
@@ -42,6 +43,12 @@ impl Throttle {
     /// See [`chunk`].
     pub fn chunk(&self) -> usize {
         chunk(self.limit)
+    }
+
+    /// A transfer begins. What those before it still owe it has to wait for; the time since then is no
+    /// credit of its.
+    pub fn begin(&mut self, now: Instant) {
+        self.paid_until = self.paid_until.filter(|&paid| paid > now);
     }
 
     /// Counts `bytes` just read or written, and says how long to pause before the next ones.
@@ -191,6 +198,41 @@ mod tests {
         assert_eq!(throttle.used(1_000, now), Some(Duration::from_secs(2)));
         let half = now + Duration::from_millis(500);
         assert_eq!(throttle.used(0, half), Some(Duration::from_millis(1_500)));
+    }
+
+    #[test]
+    fn a_transfer_waits_for_what_those_before_it_owe() {
+        let now = Instant::now();
+        let mut throttle = Throttle::new(1_000);
+        throttle.begin(now);
+        assert_eq!(throttle.used(0, now), None);
+        throttle.used(500, now);
+        // Another one, whose first bytes are not free.
+        let soon = now + Duration::from_millis(100);
+        throttle.begin(soon);
+        let pause = throttle.used(0, soon);
+        assert_eq!(pause, Some(Duration::from_millis(400)));
+        // Nor is debt too small for a pause forgotten.
+        let mut many = Throttle::new(1_000_000);
+        let pauses: Vec<_> = (0..4)
+            .map(|_| {
+                many.begin(now);
+                many.used(400, now)
+            })
+            .collect();
+        let millis = |micros| Some(Duration::from_micros(micros));
+        assert_eq!(pauses, [None, None, millis(1_200), millis(1_600)]);
+    }
+
+    #[test]
+    fn time_between_transfers_is_no_credit() {
+        let now = Instant::now();
+        let mut throttle = Throttle::new(1_000);
+        throttle.used(100, now);
+        let later = now + Duration::from_secs(3_600);
+        throttle.begin(later);
+        let pause = throttle.used(100, later);
+        assert_eq!(pause, Some(Duration::from_millis(100)));
     }
 
     #[test]

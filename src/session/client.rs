@@ -358,6 +358,11 @@ impl Dispatcher for Client {
                 self.core.arm(cx, TAG_IDLE, timeout);
             }
             TAG_IDLE => self.core.inputs.push_back(Input::Timer(Timer::Idle)),
+            // So it is where his next command may be about to use the data connection that none has used yet.
+            TAG_DATA if cx.is_asleep(CONTROL) && matches!(self.core.dtp, Dtp::Open { .. }) => {
+                let timeout = self.core.common.config.data_timeout;
+                self.core.arm(cx, TAG_DATA, timeout);
+            }
             TAG_REFUSAL => self.core.inputs.push_back(Input::Timer(Timer::Refusal)),
             // So it is if the loop has not come to him.
             TAG_HANDSHAKE if cx.is_queued(CONTROL) || cx.is_queued(DATA) => {

@@ -7,9 +7,10 @@
 //!
 //! This file has what a flow is. Above it stand [`turn`], its turn within budget and bandwidth, [`send`] with a
 //! step of a download, and [`receive`] with one of an upload; below it [`cold`], what of a file has to come from
-//! the disk first.
+//! the disk first. The bandwidth is not a flow's, but lent to it: [`rates`].
 
 mod cold;
+pub(crate) mod rates;
 pub(crate) mod ready;
 mod receive;
 mod send;
@@ -24,7 +25,8 @@ use ftpdlib_reactor::Sleeping;
 use self::cold::AtHand;
 use self::ready::Ready;
 use super::interpreter::{End, Progress, Verdict};
-use super::limits::census::Allowance;
+use super::limits::census::{Allowance, Direction};
+use super::work::cancel::Canceller;
 use super::work::elsewhere::was_large;
 use super::work::job::{Job, Outcome, Source};
 use super::work::pool::Pool;
@@ -62,8 +64,11 @@ pub(crate) struct Flow {
     side: Side,
     /// The file system is slow: its files are read and written by worker threads.
     slow: bool,
-    throttle: Option<Throttle>,
+    /// There is a limit on its bandwidth, its client's or its user's.
+    limited: bool,
     allowance: Option<Allowance>,
+    /// Bytes may have moved for which nobody has paused yet: of transfers before it, or its own.
+    owes: bool,
     progress: Progress,
     started: Instant,
     moved: Instant,
@@ -74,6 +79,8 @@ pub(crate) struct Flow {
     /// By what a file says that there is something to read, where it may have nothing.
     ready: Option<Ready>,
     starved: bool,
+    /// Cancels its job, if it has one, when it ends.
+    job: Option<Canceller>,
 }
 
 enum Side {
@@ -113,6 +120,8 @@ pub(crate) struct Means<'a> {
     #[cfg_attr(not(unix), allow(dead_code, reason = "for splice(2)"))]
     pub(super) pipes: &'a Pipes,
     pub(super) pool: &'a Pool,
+    /// What the client's transfers in this direction are held to, if they are.
+    pub(super) throttle: Option<&'a mut Throttle>,
 }
 
 /// How a flow is to be done.
@@ -121,8 +130,8 @@ pub(super) struct Manner {
     pub(super) slow: bool,
     /// Nobody else is kept waiting when the loop waits for a disk.
     pub(super) alone: bool,
-    /// Bytes a second; 0 is no limit.
-    pub(super) limit: u64,
+    /// There is a limit of the client's own.
+    pub(super) throttled: bool,
     /// What the user's transfers share, if they do.
     pub(super) allowance: Option<Allowance>,
 }
@@ -137,7 +146,7 @@ impl Flow {
         manner: Manner,
         now: Instant,
     ) -> Flow {
-        let unlimited = manner.limit == 0 && manner.allowance.is_none();
+        let unlimited = !manner.throttled && manner.allowance.is_none();
         let plain = sendfile && !manner.ascii && !manner.slow && unlimited;
         let left = source::size(&source).map(|size| size.saturating_sub(offset));
         let is_small = left.is_some_and(|left| left <= SMALL);
@@ -182,8 +191,9 @@ impl Flow {
         Flow {
             side,
             slow: manner.slow,
-            throttle: (manner.limit > 0).then(|| Throttle::new(manner.limit)),
+            limited: manner.throttled || manner.allowance.is_some(),
             allowance: manner.allowance,
+            owes: true,
             progress: Progress::default(),
             started: now,
             moved: now,
@@ -191,6 +201,7 @@ impl Flow {
             asleep: None,
             ready: None,
             starved: false,
+            job: None,
         }
     }
 
@@ -233,8 +244,15 @@ impl Flow {
         self.asleep = None;
     }
 
+    pub(super) fn direction(&self) -> Direction {
+        match self.side {
+            Side::Send { .. } => Direction::Sent,
+            Side::Receive { .. } => Direction::Received,
+        }
+    }
+
     pub(super) fn wants(&self) -> Wants {
-        let receive = matches!(self.side, Side::Receive { .. });
+        let receive = self.direction() == Direction::Received;
         Wants {
             read: receive,
             write: !receive,
@@ -288,8 +306,14 @@ impl Flow {
             )
     }
 
+    /// A worker thread has its file, until that is done or this cancels it.
+    pub(super) fn works(&mut self, job: Canceller) {
+        self.job = Some(job);
+    }
+
     /// A worker thread gives back what it had; `Some` when that ends the flow.
     pub(super) fn job_done(&mut self, outcome: Outcome, now: Instant) -> Option<Verdict> {
+        self.job = None;
         self.moved = now;
         match (&mut self.side, outcome) {
             (

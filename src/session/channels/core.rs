@@ -16,12 +16,12 @@ use super::slot::{OWN_TIMERS, TAG_DATA, TAG_IDLE};
 use crate::proto::escape::Escaped;
 use crate::proto::reply::Reply;
 use crate::session::common::Common;
+use crate::session::flow::rates::Rates;
 use crate::session::interpreter::{Input, Interpreter};
 use crate::session::limits::census::Seat;
 use crate::session::logging;
 use crate::session::note::Note;
 use crate::session::per_loop::{PerLoop, lend, take_back};
-use crate::session::work::cancel::Canceller;
 use crate::session::work::caught::caught;
 use crate::session::work::elsewhere::closes_elsewhere;
 use crate::session::work::job::{Job, Outcome};
@@ -45,8 +45,8 @@ pub(crate) struct Core {
     stopped: u8,
     /// Tells a flow's job from one of an earlier flow.
     pub(crate) flow_number: u32,
-    /// Cancels the flow's job when the flow ends.
-    pub(crate) flow_job: Option<Canceller>,
+    /// What the client's transfers are held to, since the first one for which there is a limit.
+    pub(super) rates: Option<Box<Rates>>,
     pub(crate) life: Life,
     /// The interpreter wants to know when the client has taken everything.
     pub(crate) awaits_drain: bool,
@@ -88,7 +88,7 @@ impl Core {
             timers: [None; OWN_TIMERS],
             stopped: 0,
             flow_number: 0,
-            flow_job: None,
+            rates: None,
             life: Life::Open,
             awaits_drain: false,
             starts_tls: false,

@@ -15,6 +15,7 @@ use super::slot::{DATA, TAG_ACCEPT, TAG_PAUSE, TAG_STALL};
 use crate::auth::Account;
 use crate::fs::File;
 use crate::proto::addr::on_link_of;
+use crate::session::flow::rates::Rates;
 use crate::session::flow::ready::Ready;
 use crate::session::flow::{Flow, Manner, Means, Turn};
 use crate::session::interpreter::{End, Input, Progress, Verdict};
@@ -208,12 +209,13 @@ impl Core {
         slow: bool,
         offset: u64,
     ) {
+        let throttled = self.throttle(Direction::Sent, cx.now());
         let config = &self.common.config;
         let manner = Manner {
             ascii,
             slow,
             alone: self.common.alone,
-            limit: config.write_limit,
+            throttled,
             allowance: self.allowance(Direction::Sent),
         };
         let secured = matches!(&self.dtp, Dtp::Open { stream, .. } if stream.is_secured());
@@ -240,7 +242,7 @@ impl Core {
             ascii,
             slow,
             alone: self.common.alone,
-            limit: self.common.config.read_limit,
+            throttled: self.throttle(Direction::Received, cx.now()),
             allowance: self.allowance(Direction::Received),
         };
         let flow = Flow::receive(file, manner, cx.now());
@@ -252,6 +254,19 @@ impl Core {
         self.interpreter
             .seat()
             .connection(limits.unwrap_or_default())
+    }
+
+    /// Whether a transfer in this direction, which begins now, is held to a rate of the client's.
+    fn throttle(&mut self, direction: Direction, now: Instant) -> bool {
+        let config = &self.common.config;
+        if config.read_limit == 0 && config.write_limit == 0 {
+            return false;
+        }
+        let rates = self
+            .rates
+            .get_or_insert_with(|| Box::new(Rates::new(config)));
+        let throttle = rates.of(direction);
+        throttle.map(|throttle| throttle.begin(now)).is_some()
     }
 
     /// What the user's transfers in this direction share.
@@ -325,6 +340,10 @@ impl Core {
                 scratch: cx.scratch(),
                 pipes: &self.common.pipes,
                 pool: &self.common.pool,
+                throttle: match &mut self.rates {
+                    Some(rates) => rates.of(flow.direction()),
+                    None => None,
+                },
             },
             now,
         ) {
@@ -338,7 +357,7 @@ impl Core {
             Turn::Job(mut job) => {
                 let (canceller, cancel) = cancel();
                 job.cancel_by(cancel);
-                self.flow_job = Some(canceller);
+                flow.works(canceller);
                 let number = self.flow_number;
                 if !self.run_on_pool(cx, job, move |outcome| Note::Flow(number, outcome)) {
                     let error = io::Error::other("No worker thread");
@@ -353,7 +372,6 @@ impl Core {
         if number != self.flow_number {
             return;
         }
-        self.flow_job = None;
         // What a worker thread has made ready is little: it would queue as long as others for 1 MiB.
         let is_little = !matches!(outcome, Outcome::Warmed(..));
         if let Dtp::Open {
@@ -444,7 +462,6 @@ impl Core {
             flow: Some(flow), ..
         } = mem::take(&mut self.dtp)
         {
-            self.flow_job = None;
             self.inputs.push_back(Input::Ended(flow.end(verdict, now)));
         }
     }

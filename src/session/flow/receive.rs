@@ -37,7 +37,7 @@ impl Flow {
         else {
             return None;
         };
-        let unlimited = self.throttle.is_none() && self.allowance.is_none();
+        let unlimited = !self.limited;
         let Some(open) = file else {
             return Some(Turn::Blocked);
         };

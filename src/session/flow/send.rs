@@ -33,7 +33,7 @@ impl Flow {
         else {
             return None;
         };
-        let unlimited = self.throttle.is_none() && self.allowance.is_none();
+        let unlimited = !self.limited;
         // What TLS has encrypted goes first, so that a client that stalls costs no more than that.
         if let Err(error) = stream.flush() {
             return Some(interrupted(&error));

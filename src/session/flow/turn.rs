@@ -1,5 +1,6 @@
 //! A turn of a flow: as many steps as its budget and its bandwidth allow.
 
+use std::mem;
 use std::time::{Duration, Instant};
 
 use super::{Flow, Means, Side, Turn};
@@ -24,13 +25,20 @@ impl Flow {
     ) -> Turn {
         let mut left = BUDGET;
         self.watch_size(means.pool);
-        if std::mem::take(&mut self.starved) {
+        if mem::take(&mut self.starved) {
             // Until now it was not the client's time.
             self.moved = now;
         }
+        // Once: whoever shares his bandwidth would else wait for what others move meanwhile, for ever.
+        if mem::take(&mut self.owes)
+            && self.limited
+            && let Some(pause) = self.count(means, 0, now)
+        {
+            return Turn::Pause(pause);
+        }
         for _ in 0..MAX_CALLS {
             let chunk = BUDGET
-                .min(self.throttle.as_ref().map_or(BUDGET, Throttle::chunk))
+                .min(means.throttle.as_deref().map_or(BUDGET, Throttle::chunk))
                 .min(self.allowance.as_ref().map_or(BUDGET, Allowance::chunk));
             let (before, queued) = (self.progress, stream.unsent());
             let turn = match self.side {
@@ -43,11 +51,18 @@ impl Flow {
                 self.moved = now;
             }
             left = left.saturating_sub(moved.max(stream.take_work()));
-            if let Some(turn) = turn {
-                return turn;
-            }
-            if let Some(pause) = self.pause(moved, now) {
-                return Turn::Pause(pause);
+            let pause = match moved {
+                0 => None,
+                moved => self.count(means, moved, now),
+            };
+            match (turn, pause) {
+                // It ends, or a thread has it meanwhile: what it owes is not forgotten.
+                (Some(turn), pause) => {
+                    self.owes = pause.is_some();
+                    return turn;
+                }
+                (None, Some(pause)) => return Turn::Pause(pause),
+                (None, None) => {}
             }
             if left < BUDGET / 2 {
                 break;
@@ -56,9 +71,9 @@ impl Flow {
         Turn::Again
     }
 
-    /// How long to pause when so many bytes have moved.
-    fn pause(&mut self, moved: usize, now: Instant) -> Option<Duration> {
-        let own = self.throttle.as_mut();
+    /// Counts bytes that have moved, and says how long to pause for them and those before.
+    fn count(&self, means: &mut Means<'_>, moved: usize, now: Instant) -> Option<Duration> {
+        let own = means.throttle.as_deref_mut();
         let own = own.and_then(|throttle| throttle.used(moved, now));
         let shared = self.allowance.as_ref();
         own.max(shared.and_then(|allowance| allowance.used(moved, now)))

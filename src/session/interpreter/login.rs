@@ -303,15 +303,18 @@ pub(crate) fn quit(it: &mut Interpreter, _: &[u8]) {
 
 /// A client that does nothing is sent away, unless it waits for us.
 pub(super) fn idle(it: &mut Interpreter) {
-    let moving = matches!(
-        it.transfer,
+    let transferring = match it.transfer {
+        Transfer::Idle => false,
+        // These two have deadlines of their own, unless that was not wanted.
+        Transfer::Waiting(..) => !it.config.passive_timeout.is_zero(),
+        Transfer::Protecting(..) => !it.handshake_deadline().is_zero(),
         Transfer::Opening(_)
-            | Transfer::Running(_)
-            | Transfer::Reported { .. }
-            | Transfer::Settling { .. }
-    );
+        | Transfer::Running(_)
+        | Transfer::Reported { .. }
+        | Transfer::Settling { .. } => true,
+    };
     // A STAT listing waits for the client to take it.
-    if moving || !matches!(it.wait, Wait::Nothing | Wait::Drained(_)) {
+    if transferring || !matches!(it.wait, Wait::Nothing | Wait::Drained(_)) {
         return it.reset_idle();
     }
     data::give_up(it);

@@ -367,12 +367,14 @@ impl Interpreter {
 
     /// A TLS handshake does not take for ever.
     pub(super) fn limit_handshake(&mut self) {
-        let deadline = self
-            .config
-            .tls
-            .as_ref()
-            .map_or(Duration::ZERO, Tls::deadline);
+        let deadline = self.handshake_deadline();
         self.effect(Effect::SetTimer(Timer::Handshake, deadline));
+    }
+
+    /// Zero is none.
+    pub(super) fn handshake_deadline(&self) -> Duration {
+        let tls = self.config.tls.as_ref();
+        tls.map_or(Duration::ZERO, Tls::deadline)
     }
 
     /// For status texts.
