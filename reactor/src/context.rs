@@ -7,6 +7,7 @@ use crate::ready::token;
 use crate::timers::after;
 use crate::{Channel, Dispatcher, Handle, Key, Message, Sleeping, Source, TimerId};
 use mio::Interest;
+use std::any::Any;
 use std::fmt;
 use std::io;
 use std::time::{Duration, Instant};
@@ -187,12 +188,48 @@ impl Context<'_> {
         self.engine.shared.post_from_loop(Op::Message(key, message));
     }
 
-    /// Sends a message to every dispatcher but the current one.
+    /// Sends a message to every dispatcher but the current one, whatever they are: those that know nothing of
+    /// it get it, too.
     pub fn broadcast(&mut self, message: impl Fn() -> Message) {
-        for key in self.engine.slots.keys().filter(|&key| key != self.key) {
-            self.engine
-                .shared
-                .post_from_loop(Op::Message(key, message()));
+        self.send_where(|_| true, message);
+    }
+
+    /// Sends a message to every dispatcher of type `D` but the current one.
+    ///
+    /// ```
+    /// use ftpdlib_reactor::{Channel, Context, Dispatcher, Message, Ready};
+    ///
+    /// /// A client of a chat; others on the loop hear nothing of it.
+    /// struct Guest;
+    ///
+    /// impl Dispatcher for Guest {
+    ///     fn ready(&mut self, _: &mut Context<'_>, _: Channel, _: Ready) {}
+    ///
+    ///     fn message(&mut self, _: &mut Context<'_>, message: Message) {
+    ///         if let Ok(said) = message.downcast::<String>() {
+    ///             println!("{said}");
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// fn say(cx: &mut Context<'_>, what: &str) {
+    ///     cx.broadcast_to::<Guest>(|| Box::new(what.to_owned()));
+    /// }
+    /// ```
+    pub fn broadcast_to<D: Dispatcher>(&mut self, message: impl Fn() -> Message) {
+        self.send_where(|dispatcher| (dispatcher as &dyn Any).is::<D>(), message);
+    }
+
+    fn send_where(
+        &mut self,
+        is_meant: impl Fn(&dyn Dispatcher) -> bool,
+        message: impl Fn() -> Message,
+    ) {
+        for (key, dispatcher) in self.engine.slots.present() {
+            if is_meant(&**dispatcher) {
+                let op = Op::Message(key, message());
+                self.engine.shared.post_from_loop(op);
+            }
         }
     }
 

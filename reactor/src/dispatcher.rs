@@ -1,5 +1,7 @@
 //! What the loop calls: the trait that everything mounted on it implements.
 
+use std::any::Any;
+
 use crate::{Channel, Context, Message, Ready, TimerId};
 
 /// Something that lives on the loop: a client's session, a listening socket, a timer with a task.
@@ -7,7 +9,7 @@ use crate::{Channel, Context, Message, Ready, TimerId};
 /// It need not be `Send`. Only the loop calls it, one callback at a time, never re-entrantly. A
 /// callback that panics costs this dispatcher its life (see [`closed`](Dispatcher::closed)) and
 /// nobody else anything.
-pub trait Dispatcher: 'static {
+pub trait Dispatcher: Any {
     /// The first call, right after it was spawned: the place to register sources and set timers.
     /// When it was spawned by another dispatcher's callback, that callback has returned.
     fn start(&mut self, cx: &mut Context<'_>) {

@@ -367,7 +367,7 @@ impl Engine {
     /// Closes everybody, for good.
     pub(crate) fn close_down(&mut self) {
         self.closing_down = true;
-        let keys = self.slots.keys().map(After::Close);
+        let keys = self.slots.present().map(|(key, _)| After::Close(key));
         self.after.extend(keys);
         self.settle();
         self.shared.shut();

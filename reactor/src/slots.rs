@@ -147,15 +147,15 @@ impl<T> Slots<T> {
         self.len
     }
 
-    pub(crate) fn keys(&self) -> impl Iterator<Item = Key> + '_ {
-        self.slots
-            .iter()
-            .enumerate()
-            .filter(|(_, slot)| slot.live)
-            .map(|(index, slot)| Key {
+    /// Who is at home: all but the one whose callback runs.
+    pub(crate) fn present(&self) -> impl Iterator<Item = (Key, &T)> {
+        self.slots.iter().enumerate().filter_map(|(index, slot)| {
+            let key = Key {
                 slot: index as u32,
                 generation: slot.generation,
-            })
+            };
+            slot.dispatcher.as_ref().map(|dispatcher| (key, dispatcher))
+        })
     }
 }
 
@@ -194,7 +194,9 @@ mod tests {
         assert!(slots.take(first).is_none());
         let slot = slots.get_mut(second).unwrap();
         assert!(!slot.is_asleep(data) && slot.again == 0 && !slot.take_read_closed(data));
-        assert_eq!(slots.keys().collect::<Vec<_>>(), [second]);
+        assert_eq!(slots.present().collect::<Vec<_>>(), [(second, &())]);
+        slots.take(second);
+        assert_eq!(slots.present().count(), 0);
     }
 
     #[test]

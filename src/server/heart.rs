@@ -12,7 +12,7 @@ use super::control::{Arrival, Event, Inbox, Order, StopAccepting};
 use super::life::Life;
 use super::notify::{Notifier, Reloading};
 use crate::error::Error;
-use crate::session::{Config, Note, Service};
+use crate::session::{Client, Config, Note, Service};
 use crate::target::TARGET;
 use crate::tls::Tls;
 
@@ -303,14 +303,14 @@ impl Dispatcher for Stopper {
     }
 }
 
-/// Tells every session on a loop.
+/// Tells every session on a loop, and nobody else: it may have dispatchers that are the program's own.
 pub(super) fn tell_sessions(handle: &ftpdlib_reactor::Handle, order: Order) {
     let note = match order {
         Order::Drain => || Note::Drain,
         Order::Status => || Note::Status,
         Order::Close | Order::Stop | Order::Reload => return,
     };
-    handle.call(move |cx| cx.broadcast(|| Box::new(note())));
+    handle.call(move |cx| cx.broadcast_to::<Client>(|| Box::new(note())));
 }
 
 /// The clients live on the heart's own loop.

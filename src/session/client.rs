@@ -15,6 +15,7 @@ use log::Level;
 
 use super::channels::control::Line;
 use super::channels::core::{Core, Life};
+use super::channels::dtp::Dtp;
 use super::channels::secure::Securing;
 use super::channels::slot::{
     CONTROL, DATA, OWN_TIMERS, TAG_DATA, TAG_HANDLER, TAG_HANDSHAKE, TAG_IDLE, TAG_REFUSAL,
@@ -358,7 +359,7 @@ impl Dispatcher for Client {
                 self.core.arm(cx, TAG_IDLE, timeout);
             }
             TAG_IDLE => self.core.inputs.push_back(Input::Timer(Timer::Idle)),
-            // So it is where his next command may be about to use the data connection that none has used yet.
+            // So he does with a data connection that no command of his has used yet.
             TAG_DATA if cx.is_asleep(CONTROL) && matches!(self.core.dtp, Dtp::Open { .. }) => {
                 let timeout = self.core.common.config.data_timeout;
                 self.core.arm(cx, TAG_DATA, timeout);
@@ -421,7 +422,6 @@ impl Dispatcher for Client {
 mod tests {
     use super::*;
     use crate::session::channels::control::Control;
-    use crate::session::channels::dtp::Dtp;
     use crate::session::interpreter::Interpreter;
 
     /// An idle session is this, its slot and timer in the event loop, its user's name and directory.

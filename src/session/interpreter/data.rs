@@ -207,7 +207,7 @@ pub(super) fn timed_out(it: &mut Interpreter) {
             it.close_data();
             unavailable(it, stranger.unwrap_or_else(|| Reply::new(425, text)));
         }
-        // The command in progress is not done with it, or may be followed by one that wants it.
+        // Nothing is said in the midst of a command, and the next one may use it.
         Data::Open if !matches!(it.wait, Wait::Nothing) => {
             it.effect(Effect::SetTimer(Timer::Data, it.config.data_timeout));
         }
