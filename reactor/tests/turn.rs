@@ -3,7 +3,7 @@
 mod common;
 
 use common::*;
-use ftpdlib_reactor::{Interest, Key, TcpStream};
+use ftpdlib_reactor::{Channel, Context, Dispatcher, Interest, Key, Message, Ready, TcpStream};
 use std::cell::{Cell, RefCell};
 use std::io::Write;
 use std::rc::Rc;
@@ -284,6 +284,35 @@ fn broadcast_reaches_all_but_the_sender() {
     reactor.spawn(sender.boxed());
     reactor.turn(None).unwrap();
     assert_eq!(log.take(), ["a message hi", "b message hi"]);
+}
+
+#[test]
+fn a_broadcast_may_be_for_those_of_one_type() {
+    /// Another than the others.
+    struct Other(Log);
+
+    impl Dispatcher for Other {
+        fn ready(&mut self, _: &mut Context<'_>, _: Channel, _: Ready) {}
+
+        fn message(&mut self, cx: &mut Context<'_>, _: Message) {
+            self.0.add("other");
+            // Not to itself.
+            cx.broadcast_to::<Other>(|| message("once more"));
+        }
+    }
+
+    let log = Log::default();
+    let mut reactor = Loop::new();
+    for name in ["a", "b"] {
+        reactor.spawn(logging(name, &log).boxed());
+    }
+    reactor.spawn(Box::new(Other(log.clone())));
+    let handle = reactor.handle();
+    handle.call(|cx| cx.broadcast_to::<Other>(|| message("hi")));
+    handle.call(|cx| cx.broadcast_to::<Probe>(|| message("you")));
+    turn_until(&mut reactor, || log.len() >= 3);
+    reactor.turn(Some(Duration::ZERO)).unwrap();
+    assert_eq!(log.take(), ["other", "a message you", "b message you"]);
 }
 
 #[test]

@@ -4,8 +4,11 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::{Duration, Instant};
 
+use ftpdlib::{Command, CommandLine, Handler, Limits, Reply, Session, Verdict};
+
 use crate::common::client::{connect_from, connect_narrow, expect_data_end};
-use crate::common::{Client, LIMIT, Mode, SHORT, TestServer, sample};
+use crate::common::made_up::Gate;
+use crate::common::{Client, LIMIT, Mode, SHORT, TestServer, cannot_reach_callbacks, sample};
 
 /// The server must take one more client in, as soon as it has noticed who left; and it has noticed
 /// that this one left too, so that `others` stay, when this returns.
@@ -256,4 +259,162 @@ fn a_pause_is_not_a_stall_and_can_be_aborted() {
     client.expect_replies(&[426, 226]);
     client.expect_alive();
     expect_data_end(data);
+}
+
+/// Bytes a second in what follows; so many may come before the first pause.
+const RATE: u64 = 100_000;
+const FIRST: u64 = RATE / 8;
+
+/// Asserts that so many `bytes` since `begun` are no more than the rate allows.
+#[track_caller]
+fn assert_held(bytes: u64, firsts: u64, begun: Instant) {
+    let millis = begun.elapsed().as_millis() as u64 + 1;
+    let most = firsts * FIRST + RATE * millis / 1000;
+    assert!(bytes <= most, "{bytes} in {millis} ms");
+}
+
+/// Begins one download after the other and aborts it, by these clients in turns; gives what came.
+fn download_and_abort(clients: &mut [Client]) -> u64 {
+    let mut bytes = 0;
+    for round in 0..40 {
+        let client = &mut clients[round % 2];
+        client.expect("REST 100", 350);
+        let mut data = client.begin("RETR big");
+        client.line("ABOR");
+        client.expect_replies(&[426, 226]);
+        let mut content = Vec::new();
+        data.read_to_end(&mut content).unwrap();
+        bytes += content.len() as u64;
+    }
+    bytes
+}
+
+/// The same with uploads.
+fn upload_and_abort(clients: &mut [Client]) {
+    for round in 0..40 {
+        let client = &mut clients[round % 2];
+        let mut data = client.data(Mode::Epsv);
+        data.write_all(&[b'x'; 50_000]).unwrap();
+        client.started("APPE file");
+        // Answered behind a turn of the loop, in which the upload has had its own.
+        client.expect_alive();
+        client.line("ABOR");
+        client.expect_replies(&[426, 226]);
+    }
+}
+
+#[test]
+fn aborting_its_transfers_a_client_gets_no_more_than_its_rate() {
+    let server = TestServer::with(|builder| builder.read_limit(RATE).write_limit(RATE));
+    server.write_sparse("big", 64 << 20);
+    let mut clients = [server.login(), server.login()];
+    let begun = Instant::now();
+    let bytes = download_and_abort(&mut clients);
+    assert!(bytes >= FIRST, "{bytes}");
+    // Each of the two has a rate of its own.
+    assert_held(bytes.div_ceil(2), 2, begun);
+    let begun = Instant::now();
+    upload_and_abort(&mut clients);
+    let bytes = server.read("file").len() as u64;
+    assert!(bytes >= FIRST, "{bytes}");
+    assert_held(bytes.div_ceil(2), 2, begun);
+    // What is owed is a pause, and no end.
+    clients[0].put("STOR file", "x");
+    assert_eq!(clients[0].fetch("RETR file"), b"x");
+}
+
+#[test]
+fn aborting_its_transfers_a_user_gets_no_more_than_his_rate() {
+    let server = TestServer::users(|users, home| {
+        let mut limits = Limits::default();
+        (limits.read_limit, limits.write_limit) = (RATE, RATE);
+        let bob = users.add_user("bob", "b", home, ftpdlib::Perm::ALL);
+        bob.unwrap().limits(limits);
+    });
+    server.write_sparse("big", 64 << 20);
+    let mut clients = [server.login_as("bob", "b"), server.login_as("bob", "b")];
+    let begun = Instant::now();
+    let bytes = download_and_abort(&mut clients);
+    assert!(bytes >= FIRST, "{bytes}");
+    assert_held(bytes, 2, begun);
+    let begun = Instant::now();
+    upload_and_abort(&mut clients);
+    let bytes = server.read("file").len() as u64;
+    assert!(bytes >= FIRST, "{bytes}");
+    assert_held(bytes, 2, begun);
+    // Nor does another login make him a new one.
+    drop(clients);
+    let mut client = server.login_as("bob", "b");
+    client.put("STOR file", "x");
+    assert_eq!(client.fetch("RETR file"), b"x");
+}
+
+#[test]
+fn uploads_to_slow_files_are_held_to_their_rate() {
+    let server = TestServer::build(
+        Ipv4Addr::LOCALHOST.into(),
+        |users, home| {
+            let slow = users.add_user("slow", "s", home, ftpdlib::Perm::ALL);
+            slow.unwrap().slow_files(true);
+        },
+        |builder| builder.read_limit(RATE),
+    );
+    let content = sample(100_000);
+    let mut client = server.login_as("slow", "s");
+    let begun = Instant::now();
+    client.put("STOR file", &content);
+    assert_held(content.len() as u64, 1, begun);
+    assert!(server.read("file") == content);
+}
+
+/// Takes its client off the loop at `SITE THINK`, until the gate is open.
+struct Thinker(Gate);
+
+impl Handler for Thinker {
+    fn on_command(&mut self, session: &mut Session<'_>, command: &CommandLine) -> Verdict {
+        if command.name == "SITE THINK" {
+            let (gate, channel) = (self.0.clone(), session.del_channel());
+            std::thread::spawn(move || {
+                gate.pass();
+                channel.add_channel();
+            });
+        }
+        Verdict::Run
+    }
+}
+
+#[test]
+fn a_connection_without_a_use_ends_no_command_in_progress() {
+    if cannot_reach_callbacks() {
+        return;
+    }
+    for line in ["SITE WORK", "SITE THINK"] {
+        let gate = Gate::default();
+        let (works, thinks) = (gate.clone(), gate.clone());
+        let server = TestServer::with(|builder| {
+            let work = Command::site("WORK").pooled(move |_, _| {
+                works.pass();
+                Ok(Reply::new(200, "Done."))
+            });
+            let think = Command::site("THINK").run(|_, _| Ok(Reply::new(200, "Done.")));
+            builder
+                .data_timeout(SHORT)
+                .command(work)
+                .command(think)
+                .handler(move |_| Thinker(thinks.clone()))
+        });
+        let mut client = server.login();
+        let addr = client.passive_address(Mode::Epsv);
+        client.line(line);
+        // Behind the command, so that its time begins in the midst of that.
+        let data = crate::common::client::connect(addr);
+        client.expect_silence(4 * SHORT);
+        gate.open();
+        client.expect_reply(200);
+        // Then it is true that no command uses it.
+        let text = client.expect_reply(421).text;
+        assert_eq!(text, "421 Data connection timed out.");
+        client.expect_end();
+        expect_data_end(data);
+    }
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 
-use ftpdlib::reactor::{Acceptor, ListenOptions, Listener, Reactor};
+use ftpdlib::reactor::{
+    Acceptor, Channel, Context, Dispatcher, ListenOptions, Listener, Message, Reactor, Ready,
+};
 use ftpdlib::{
     Builder, CommandLine, DummyAuthorizer, FtpServer, Handler, Perm, ServerHandle, Session,
     Verdict, Workers,
@@ -159,4 +161,65 @@ fn a_server_shares_its_loop_with_dispatchers_of_the_programs_own() {
     client.expect_reply(421);
     thread.join().unwrap();
     assert_eq!(asked.load(Ordering::Relaxed), 3);
+}
+
+/// Knows one kind of message, and is sure that no other comes.
+struct Sure {
+    told: mpsc::Sender<String>,
+    ends: Arc<AtomicUsize>,
+}
+
+impl Dispatcher for Sure {
+    fn ready(&mut self, _: &mut Context<'_>, _: Channel, _: Ready) {}
+
+    fn message(&mut self, _: &mut Context<'_>, message: Message) {
+        let text = message.downcast::<String>().expect("a text");
+        self.told.send(*text).unwrap();
+    }
+
+    fn closed(&mut self, _: &mut Context<'_>) {
+        self.ends.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn what_a_server_tells_its_sessions_is_for_nobody_else_on_the_loop() {
+    let home = tempfile::tempdir().unwrap();
+    let server = builder(home.path(), Workers::Async)
+        .handle_signals(false)
+        .bind("127.0.0.1:0")
+        .unwrap();
+    let (control, addr) = (server.control(), server.local_addr());
+    let (tell, told) = mpsc::channel();
+    let ends = Arc::new(AtomicUsize::new(0));
+    let sure = Sure {
+        told: tell,
+        ends: ends.clone(),
+    };
+    let (give, given) = mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        let mut reactor = Reactor::new().unwrap();
+        let key = reactor.spawn(Box::new(sure));
+        give.send((reactor.handle(), key)).unwrap();
+        server.serve_on(reactor).unwrap();
+    });
+    let (handle, key) = given.recv_timeout(PATIENCE).unwrap();
+    let mut client = Client::connect(addr);
+    client.expect_reply(220);
+    client.login();
+    let mut data = client.begin("STOR file");
+    control.log_status();
+    control.drain();
+    // Sent to sessions, it has come to them, and would have come to the others in the same turn.
+    crate::model::wait_for("the listening socket's end", || is_refused(addr));
+    for _ in 0..3 {
+        handle.send(key, Box::new("it lives".to_owned()));
+        assert_eq!(told.recv_timeout(PATIENCE).unwrap(), "it lives");
+    }
+    assert_eq!(ends.load(Ordering::Relaxed), 0);
+    data.write_all(b"whole").unwrap();
+    drop(data);
+    client.expect_reply(226);
+    thread.join().unwrap();
+    assert_eq!(ends.load(Ordering::Relaxed), 1);
 }

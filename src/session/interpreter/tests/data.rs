@@ -142,6 +142,9 @@ fn a_transfer_that_waits_ends_when_its_connection_fails() {
     assert_eq!(bench.feed(Input::DataFailed(broken)), ["425 Bad."]);
     assert!(!bench.it.is_transferring() && bench.it.wants_line());
     // And without any timeout for the connection the idle one holds.
+    let mut bench = Bench::with(|config, _| config.passive_timeout = Duration::ZERO);
+    bench = bench.and_logged_in();
+    bench.files.file("/f", "data");
     assert_eq!(bench.code("RETR f"), 150);
     let replies = bench.feed(Input::Timer(Timer::Idle));
     assert_eq!(replies, [gone, "421 Control connection timed out."]);
@@ -190,6 +193,44 @@ fn an_open_connection_that_no_command_uses() {
         ["421 Data connection timed out."]
     );
     assert!(bench.closed);
+}
+
+#[test]
+fn a_client_whose_transfer_waits_for_its_connection_is_not_idle() {
+    let mut bench = Bench::logged_in();
+    bench.files.file("/f", "data");
+    for begun in ["PASV", "NOOP"] {
+        bench.say(begun);
+        assert_eq!(bench.code("RETR f"), 150);
+        bench.timers.clear();
+        assert!(bench.feed(Input::Timer(Timer::Idle)).is_empty());
+        assert_eq!(bench.timers, [(Timer::Idle, Duration::from_secs(300))]);
+        let replies = bench.feed(Input::Timer(Timer::Data));
+        assert!(replies[0].starts_with("425 "), "{replies:?}");
+    }
+    assert!(!bench.closed);
+    let replies = bench.feed(Input::Timer(Timer::Idle));
+    assert_eq!(replies, ["421 Control connection timed out."]);
+}
+
+#[test]
+fn a_connection_that_no_command_uses_does_not_end_one_in_progress() {
+    let mut bench = Bench::logged_in();
+    bench.files.file("/f", "data");
+    bench.say("PASV");
+    bench.open_data();
+    bench.slow = true;
+    assert!(bench.all("SIZE f").is_empty());
+    for _ in 0..2 {
+        bench.timers.clear();
+        assert!(bench.feed(Input::Timer(Timer::Data)).is_empty());
+        assert_eq!(bench.timers, [(Timer::Data, Duration::from_secs(300))]);
+    }
+    assert_eq!(bench.run_jobs(), ["213 4"]);
+    // It is still there for the next one, and has its time.
+    bench.slow = false;
+    assert_eq!(bench.code("RETR f"), 125);
+    assert_eq!(bench.end(Verdict::Complete, 4), ["226 Transfer complete."]);
 }
 
 #[test]

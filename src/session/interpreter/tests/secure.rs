@@ -13,7 +13,11 @@ fn bench(settings: impl FnOnce(Tls) -> Tls) -> Bench {
 
 /// Logged in over TLS, with PROT P and a data connection that is not protected yet.
 fn pending() -> Bench {
-    let mut bench = bench(|tls| tls);
+    pending_with(|tls| tls)
+}
+
+fn pending_with(settings: impl FnOnce(Tls) -> Tls) -> Bench {
+    let mut bench = bench(settings);
     assert_eq!(bench.code("AUTH TLS"), 234);
     let mut bench = bench.and_logged_in();
     bench.files.file("/f", "0123456789");
@@ -126,6 +130,22 @@ fn an_unprotected_data_connection_is_refused() {
     assert_eq!(bench.code("RETR f"), 150);
     // And one that is late is nobody's.
     assert!(bench.feed(stranger()).is_empty());
+}
+
+#[test]
+fn a_client_whose_transfer_waits_for_a_handshake_is_not_idle() {
+    let mut bench = pending();
+    bench.say("STOR f");
+    assert!(bench.feed(Input::Timer(Timer::Idle)).is_empty());
+    assert!(!bench.closed);
+    let replies = bench.feed(Input::Timer(Timer::Handshake));
+    assert_eq!(replies, ["522 SSL handshake timed out."]);
+    // Without a deadline for that, the idle time is the only one.
+    let mut bench = pending_with(|tls| tls.handshake_timeout(Duration::ZERO));
+    bench.say("STOR f");
+    let replies = bench.feed(Input::Timer(Timer::Idle));
+    assert_eq!(replies, ["421 Control connection timed out."]);
+    assert!(bench.closed);
 }
 
 #[test]
