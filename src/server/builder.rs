@@ -178,7 +178,8 @@ impl Builder {
         self
     }
 
-    /// Time between two commands, while no transfer runs. Default: 300 seconds.
+    /// Time between two commands, while no transfer runs, or waits for its data connection, which has
+    /// [a time limit](Self::passive_timeout) of its own. Default: 300 seconds.
     pub fn timeout(mut self, time: Duration) -> Self {
         self.settings.config.timeout = time;
         self
@@ -188,6 +189,9 @@ impl Builder {
     ///
     /// Of a download, bytes that the system has taken and goes on sending count (Linux, FreeBSD, macOS). It
     /// is looked for them four times in that time, so one that stalls may end a quarter of it later.
+    ///
+    /// It is also the time for which a data connection may be open without a transfer; then the session ends,
+    /// with `421`, but not in the midst of a command.
     pub fn data_timeout(mut self, time: Duration) -> Self {
         self.settings.config.data_timeout = time;
         self
@@ -299,13 +303,15 @@ impl Builder {
         self
     }
 
-    /// Bytes a second that each data connection may receive. Default: no limit.
+    /// Bytes a second that each client may send us, by all of his transfers: one that ends, or is aborted,
+    /// before its bytes have had their time leaves what is missing to the next. Default: no limit.
     pub fn read_limit(mut self, bytes_per_second: u64) -> Self {
         self.settings.config.read_limit = bytes_per_second;
         self
     }
 
-    /// Bytes a second that each data connection may send. Default: no limit.
+    /// Bytes a second that each client gets from us, by all of his transfers, as with
+    /// [`read_limit`](Self::read_limit). Default: no limit.
     pub fn write_limit(mut self, bytes_per_second: u64) -> Self {
         self.settings.config.write_limit = bytes_per_second;
         self

@@ -144,7 +144,8 @@ impl FtpServer {
     }
 
     /// The same on a loop that has dispatchers of the program's own, such as a page for those who watch
-    /// the server. They must not be in one another's way: who blocks holds up everybody on the loop.
+    /// the server. They must not be in one another's way: who blocks holds up everybody on the loop. What the
+    /// server tells its sessions comes to no other dispatcher.
     ///
     /// With another [model](Workers) than [`Workers::Async`] the loop is that of the process that
     /// begins it all, not those of the workers. With [`Workers::MultiProcess`] the process of a client

@@ -8,7 +8,7 @@ use rustls::version::TLS13;
 
 use crate::client::{Ftps, Secure};
 use crate::common::client::{connect, connect_narrow, eprt_command, expect_data_end};
-use crate::common::{LIMIT, TestServer, sample};
+use crate::common::{LIMIT, SHORT, TestServer, sample};
 use crate::testing::Pki;
 use crate::{VERSIONS, server};
 
@@ -145,6 +145,22 @@ fn a_data_handshake_has_its_deadline() {
     }
     assert_eq!(server.read("file"), b"old");
     ftps.put("STOR file", b"new");
+}
+
+#[test]
+fn a_client_who_is_to_shake_hands_is_not_idle() {
+    let pki = Pki::new();
+    let server = TestServer::with(|builder| {
+        let tls = pki.tls().handshake_timeout(LIMIT + 2 * SHORT);
+        builder.tls(tls).timeout(LIMIT)
+    });
+    server.write("file", "old");
+    let mut ftps = Ftps::login(server.addr(), &pki.client(&TLS13));
+    let data = ftps.data();
+    ftps.started("RETR file");
+    ftps.expect_reply(522);
+    expect_data_end(data);
+    ftps.expect("NOOP", 200);
 }
 
 #[test]

@@ -41,8 +41,8 @@ use crate::session::interpreter::transferred::Transferred;
 /// another. They run on the event loop: a callback that takes long holds up everybody, unless it
 /// takes its client off the loop and lets a thread do the work, by [`Session::offload`] or
 /// [`Session::del_channel`]. Then the reply waits until the client is back, and so do his further
-/// commands; a transfer that is under way, the deadlines of the data connection and the handler's
-/// timers go on, and nobody else waits.
+/// commands; a transfer that is under way, the deadlines for a data connection to come about and the
+/// handler's timers go on, and nobody else waits.
 ///
 /// | callback | what waits | what an answer does |
 /// |---|---|---|
