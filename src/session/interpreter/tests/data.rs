@@ -203,6 +203,7 @@ fn a_client_whose_transfer_waits_for_its_connection_is_not_idle() {
         bench.say(begun);
         assert_eq!(bench.code("RETR f"), 150);
         bench.timers.clear();
+        bench.it.begin_turn();
         assert!(bench.feed(Input::Timer(Timer::Idle)).is_empty());
         assert_eq!(bench.timers, [(Timer::Idle, Duration::from_secs(300))]);
         let replies = bench.feed(Input::Timer(Timer::Data));
