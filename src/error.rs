@@ -109,6 +109,7 @@ mod tests {
         );
         assert!(std::error::Error::source(&bind(io::ErrorKind::AddrInUse)).is_some());
     }
+
     /// What the system said, however deep below.
     fn system_error(error: &Error) -> Option<io::ErrorKind> {
         let first = std::error::Error::source(error);

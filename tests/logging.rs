@@ -75,6 +75,9 @@ fn secrets_of_ones_own_commands_are_in_no_log() {
         client.expect("SITE PLAIN word", 200);
         let found = ["SITE PSWD", "SITE QUIET", "SITE PLAIN"].map(lines_with);
         assert_eq!(found, shown);
+        // What is sent by mistake is still a secret.
+        client.expect(" SITE PSWD old-secret new-secret", 500);
+        client.expect("QUOTE SITE PSWD old-secret new-secret", 500);
         assert!(lines_with("secret").is_empty());
     }
 }

@@ -216,7 +216,7 @@ pub(super) const GROUPS: [Group; 4] = [
                 "max-cons-per-ip",
                 "N",
                 "0",
-                "clients at once from one address",
+                "clients at once from one address, or from one IPv6 network of 64 bits",
             ),
             value(
                 "",

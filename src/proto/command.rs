@@ -106,12 +106,20 @@ impl CommandLine {
 
     /// Whether PASS comes behind a blank, or behind a word by which clients are told to send what follows.
     fn is_pass_further_on(&self) -> bool {
-        if self.arg.is_empty() || !matches!(self.name.as_bytes(), b"" | b"QUOTE" | b"LITERAL") {
-            return false;
+        self.is_wrapped() && {
+            let (word, _) = split_word(trim_blanks(&self.arg));
+            word.get(..4)
+                .is_some_and(|word| word.eq_ignore_ascii_case(b"PASS"))
         }
-        let (word, _) = split_word(trim_blanks(&self.arg));
-        word.get(..4)
-            .is_some_and(|word| word.eq_ignore_ascii_case(b"PASS"))
+    }
+
+    /// The command that comes there.
+    pub(crate) fn further_on(&self) -> Option<CommandLine> {
+        self.is_wrapped().then(|| parse(trim_blanks(&self.arg)))
+    }
+
+    fn is_wrapped(&self) -> bool {
+        !self.arg.is_empty() && matches!(self.name.as_bytes(), b"" | b"QUOTE" | b"LITERAL")
     }
 
     /// The line for a log: escaped, and without the password.

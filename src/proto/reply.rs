@@ -149,6 +149,17 @@ impl Reply {
         }
     }
 
+    /// As a reply of one line, with these words behind its text.
+    pub(crate) fn with_words(&self, words: &str) -> Reply {
+        let is_encoded = match (&*self.last, self.before.first()) {
+            ([], Some(first)) => first.is_encoded,
+            _ => self.is_encoded,
+        };
+        let text = [self.text(), words.as_bytes()].concat();
+        let bytes = Cow::Owned(text);
+        Reply::new(self.code, Text { bytes, is_encoded })
+    }
+
     /// The three-digit code.
     pub fn code(&self) -> u16 {
         self.code
@@ -300,6 +311,8 @@ mod tests {
         assert_eq!(latin_1(&Reply::new(220, "gr\u{fc}n")), b"220 gr\xfcn\r\n");
         let long = Reply::long(230, String::from("\u{fc}\r\n\u{e4}\n\u{f6}"));
         assert_eq!(latin_1(&long), b"230-\xfc\r\n \xe4\r\n230 \xf6\r\n");
+        let more = Reply::long(530, "\u{fc}".repeat(80)).with_words(" Bye.");
+        assert!(latin_1(&more).ends_with(b"\xfc\xfc Bye.\r\n"));
         let bytes = Reply::new(250, b"\xfc\xc3\xbc".to_vec());
         assert_eq!(latin_1(&bytes), b"250 \xfc\xc3\xbc\r\n");
         let lines = Reply::multi(211, "\u{fc}", vec![b"\xfc".to_vec()], "\u{fc}");

@@ -28,6 +28,7 @@ use super::logging;
 use super::note::{Note, QuestionId};
 use super::questions::{Asked, Questions};
 use super::service::Service;
+use crate::tls::Tls;
 
 /// When to look again at a deadline that came while the loop kept its client waiting.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -366,6 +367,11 @@ impl Dispatcher for Client {
             }
             TAG_REFUSAL => self.core.inputs.push_back(Input::Timer(Timer::Refusal)),
             // So it is if the loop has not come to him.
+            TAG_HANDSHAKE if cx.is_asleep(CONTROL) => {
+                let deadline = self.core.common.config.tls.as_ref().map(Tls::deadline);
+                self.core
+                    .arm(cx, TAG_HANDSHAKE, deadline.unwrap_or(LOOK_AGAIN));
+            }
             TAG_HANDSHAKE if cx.is_queued(CONTROL) || cx.is_queued(DATA) => {
                 self.core.arm(cx, TAG_HANDSHAKE, LOOK_AGAIN);
             }

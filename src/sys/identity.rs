@@ -8,11 +8,12 @@
 //!
 //! Elsewhere the whole process changes, one user at a time.
 
-use crate::target::TARGET;
 use std::cell::Cell;
 use std::io;
 use std::marker::PhantomData;
 use std::ptr;
+
+use crate::target::TARGET;
 
 /// Whom to act as.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,7 +10,6 @@ use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use std::path::PathBuf;
 use std::ptr;
 
-use crate::target::TARGET;
 use windows_sys::Win32::Foundation::HANDLE;
 use windows_sys::Win32::Security::{
     GetLengthSid, GetTokenInformation, ImpersonateLoggedOnUser, LOGON32_LOGON_INTERACTIVE,
@@ -19,6 +18,8 @@ use windows_sys::Win32::Security::{
 };
 use windows_sys::Win32::UI::Shell::GetUserProfileDirectoryW;
 use zeroize::Zeroizing;
+
+use crate::target::TARGET;
 
 /// A security identifier: what a user is, whatever he is called.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]

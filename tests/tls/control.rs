@@ -375,3 +375,30 @@ fn a_handshake_that_fails_gets_an_alert() {
     assert!(refused.is_err());
     server.record().wait_for("disconnect");
 }
+
+/// Has something to do when its user has logged out that takes longer than a handshake may.
+struct Slow;
+
+impl ftpdlib::Handler for Slow {
+    fn on_logout(&mut self, session: &mut ftpdlib::Session<'_>, _: &str) {
+        let channel = session.del_channel();
+        std::thread::spawn(move || {
+            // It is the time that is tested.
+            std::thread::sleep(2 * SHORT);
+            channel.add_channel();
+        });
+    }
+}
+
+#[test]
+fn a_callback_behind_auth_costs_the_client_no_time() {
+    let pki = Pki::new();
+    let server = TestServer::with(|builder| {
+        let tls = pki.tls().handshake_timeout(SHORT);
+        builder.tls(tls).handler(|_| Slow)
+    });
+    let mut ftps = Ftps::upgrade(server.login(), server.addr(), &pki.client(&TLS13));
+    ftps.expect("NOOP", 200);
+    // The login in clear is over.
+    ftps.expect("PWD", 530);
+}

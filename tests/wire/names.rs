@@ -222,12 +222,22 @@ fn texts_are_in_latin_1_too() {
             .authorizer(users)
             .encoding(Encoding::Latin1)
             .banner("K\u{e4}se \u{bb}\u{fc}ber\u{ab}")
-            .command(Command::new("XTXT").run(|_, _| Ok(Reply::new(200, "\u{e9}t\u{e9}"))))
+            .command(
+                Command::new("XTXT")
+                    .feat("XTXT \u{e9}")
+                    .run(|_, _| Ok(Reply::new(200, "\u{e9}t\u{e9}"))),
+            )
     });
     let mut client = Client::connect(server.addr());
     assert_eq!(
         client.expect_reply(220).raw,
         b"220 K\xe4se \xbb\xfcber\xab\r\n"
+    );
+    let features = client.expect("FEAT", 211).raw;
+    assert!(
+        features
+            .windows(8)
+            .any(|feature| feature == b"XTXT \xe9\r\n")
     );
     client.expect(b"USER j\xfcrg", 331);
     let welcome = client.expect(format!("PASS {PASSWORD}"), 230);

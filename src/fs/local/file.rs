@@ -62,12 +62,12 @@ pub(super) fn open_unless(
         }
         Err(error) => return Err(error),
     }
-    let file = open_below(home, path, options(mode).truncate(empties))?;
+    let file = open_below(home, path, options(mode).truncate(empties && cfg!(unix)))?;
     let found = file.metadata()?;
     must_be_regular(kind_of(&found))?;
     let mut size = found.len();
     if mode == OpenMode::Write && size > 0 {
-        // It has come, or grown, since.
+        // It has come, or grown, since; or this is Windows, where to empty by opening is to replace.
         if too_large(size) {
             return Ok(None);
         }

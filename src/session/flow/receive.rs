@@ -75,7 +75,7 @@ impl Flow {
             }
             let file = file.take()?;
             return Some(Turn::Job(match count {
-                0 if buffer.is_empty() => Job::Close(file),
+                0 if buffer.is_empty() => Job::Close { file, slow: true },
                 _ => Job::Store(file, std::mem::take(buffer)),
             }));
         }
@@ -87,7 +87,7 @@ impl Flow {
         }
         let file = file.take()?;
         if (*large || self.progress.stored >= LARGE) && file.is_slow_to_close() {
-            return Some(Turn::Job(Job::Close(file)));
+            return Some(Turn::Job(Job::Close { file, slow: false }));
         }
         let closed = file.close();
         Some(Turn::Ended(

@@ -84,7 +84,7 @@ pub trait Handler: Any {
     /// A login was refused, and the client is told.
     fn on_login_failed(&mut self, session: &mut Session<'_>, username: &str, password: &Password) {}
 
-    /// A user has logged out by QUIT, REIN or another USER; not called when the client just goes.
+    /// A user has logged out by QUIT, REIN, AUTH or another USER; not called when the client just goes.
     /// A QUIT closes the session right behind it.
     fn on_logout(&mut self, session: &mut Session<'_>, username: &str) {}
 

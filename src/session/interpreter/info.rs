@@ -97,7 +97,7 @@ pub(super) fn feat(it: &mut Interpreter, table: &Table, _: &[u8]) {
     features.sort_unstable();
     let lines: Vec<Vec<u8>> = features
         .iter()
-        .map(|feature| feature.as_bytes().to_vec())
+        .map(|feature| it.config.encoding.encode(feature.as_bytes()).into_owned())
         .collect();
     it.finish(Reply::multi(211, "Features supported:", lines, "End FEAT."));
 }

@@ -241,8 +241,7 @@ fn refuse(it: &mut Interpreter) {
         *reply = Reply::new(421, BANNED);
         last = true;
     } else if last {
-        let text = [reply.text(), b" Disconnecting."].concat();
-        *reply = Reply::new(reply.code(), text);
+        *reply = reply.with_words(" Disconnecting.");
     }
     it.finish(*reply);
     if last {

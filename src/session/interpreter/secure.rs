@@ -6,6 +6,7 @@ use std::time::Duration;
 use log::Level;
 
 use super::security::Protection;
+use super::service::refuse_second;
 use super::state::{Data, Interpreter, Wait};
 use super::task::Transfer;
 use super::vocabulary::{Effect, Timer, Unprotected};
@@ -50,11 +51,13 @@ pub(crate) fn auth(it: &mut Interpreter, arg: &[u8]) {
     let kind = arg.to_ascii_uppercase();
     match &kind[..] {
         _ if it.security.control => it.finish(Reply::new(503, "Already using TLS.")),
+        // It would go on, and be whoever's came before.
+        _ if refuse_second(it) => {}
         // TLS finds its version by itself, so all of them are the same.
         b"TLS" | b"SSL" | b"TLS-C" | b"TLS-P" => {
             let kind = String::from_utf8_lossy(&kind);
-            it.finish(Reply::new(234, format!("AUTH {kind} successful.")));
             login::forget(it);
+            it.finish(Reply::new(234, format!("AUTH {kind} successful.")));
             start_tls(it, None);
         }
         _ => it.finish(Reply::new(

@@ -178,7 +178,7 @@ fn listing(it: &mut Interpreter, command: &'static str, style: Style, path: Virt
     );
 }
 
-fn refuse_second(it: &mut Interpreter) -> bool {
+pub(super) fn refuse_second(it: &mut Interpreter) -> bool {
     let busy = it.is_transferring();
     if busy {
         it.finish(Reply::new(450, "Transfer in progress."));

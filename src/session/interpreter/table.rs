@@ -153,7 +153,11 @@ impl Table {
 
     /// The line for a log, without what is not for one.
     pub(crate) fn shown(&self, command: &CommandLine) -> String {
-        match self.find(&command.name).is_some_and(|row| row.secret) {
+        let is_secret = |command: &CommandLine| {
+            let row = self.find(&command.name);
+            row.is_some_and(|row| row.secret)
+        };
+        match is_secret(command) || command.further_on().as_ref().is_some_and(is_secret) {
             true => command.masked().to_string(),
             false => command.shown().to_string(),
         }

@@ -44,7 +44,11 @@ pub(crate) enum Job {
     /// Received bytes to the file.
     Store(Box<dyn File>, Vec<u8>),
     /// The end of an upload.
-    Close(Box<dyn File>),
+    Close {
+        file: Box<dyn File>,
+        /// Its file system is; else it is slow to let go of only, and better here than not at all.
+        slow: bool,
+    },
     /// The next piece of a file's digest.
     Digest(Box<Digesting>),
     /// What becomes of an upload's hidden file.
@@ -169,7 +173,7 @@ impl Job {
             Job::Fill(Source::Listing(listing), ..) => listing.is_slow(),
             // Asked for only where the file system is slow, or a file's bytes are not at hand.
             Job::Fill(Source::File(_), ..) | Job::Warm(_) => true,
-            Job::Store(..) | Job::Close(_) => true,
+            Job::Store(..) | Job::Close { .. } => true,
             Job::Settle(hidden, fate) => hidden.is_slow_to_settle(*fate),
             Job::Measure(..) | Job::Digest(_) | Job::Command { .. } => true,
         }
@@ -180,6 +184,7 @@ impl Job {
         match self {
             Job::Files(fs, work) => work.is_of_slow_files(&**fs),
             Job::Settle(hidden, _) => hidden.filesystem().changes_are_slow(),
+            Job::Close { slow, .. } => *slow,
             _ => true,
         }
     }
@@ -242,7 +247,7 @@ impl Job {
                 bytes.clear();
                 Outcome::Stored(file, bytes, result)
             }
-            Job::Close(file) => Outcome::Done(file.close()),
+            Job::Close { file, .. } => Outcome::Done(file.close()),
             Job::Settle(hidden, fate) => Outcome::Done(hidden.settle(fate)),
             Job::Digest(digesting) => Outcome::Digested(digesting.run()),
             Job::Command { run, work, path } => {

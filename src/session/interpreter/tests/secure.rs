@@ -226,6 +226,20 @@ fn a_data_connection_keeps_no_other_protection_than_prot_says() {
 }
 
 #[test]
+fn a_transfer_of_before_does_not_go_on_under_tls() {
+    let mut bench = bench(|tls| tls).and_logged_in();
+    bench.files.file("/f", "0123456789");
+    bench.say("EPSV");
+    assert_eq!(bench.code("RETR f"), 150);
+    assert_eq!(bench.code("AUTH TLS"), 450);
+    bench.open_data();
+    assert_eq!(bench.code("AUTH TLS"), 450);
+    assert_eq!(bench.sent(), "0123456789");
+    bench.end(Verdict::Complete, 10);
+    assert_eq!(bench.code("AUTH TLS"), 234);
+}
+
+#[test]
 fn what_was_said_in_clear_prepares_nothing_under_tls() {
     let mut bench = bench(|tls| tls).and_logged_in();
     bench.files.file("/f", "0123456789");
