@@ -76,6 +76,20 @@ fn blind_others(keep: &[RawFd]) {
     }
 }
 
+impl ServerProcess {
+    /// Lets it end in peace: whatever has been begun is done.
+    #[allow(dead_code, reason = "not every test program needs it")]
+    pub(crate) fn end(self) {
+        let this = std::mem::ManuallyDrop::new(self);
+        let mut status = 0;
+        // SAFETY: it is our own child, and nobody else waits for it.
+        unsafe {
+            libc::kill(this.0, libc::SIGTERM);
+            libc::waitpid(this.0, &raw mut status, 0);
+        }
+    }
+}
+
 impl Drop for ServerProcess {
     fn drop(&mut self) {
         let mut status = 0;
