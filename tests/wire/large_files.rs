@@ -382,6 +382,14 @@ fn a_download_of_what_was_replaced_meanwhile_delays_nobody_where_it_is_cut() {
     stage.ends();
 }
 
+/// One way and the other, by a user without a quota and by one who has one.
+const BOTH_WAYS: [(bool, &str); 4] = [
+    (false, USER),
+    (true, USER),
+    (false, METERED),
+    (true, METERED),
+];
+
 /// Begins an upload, of which the server has stored so much that it is a large file.
 fn begin_large(client: &mut Client, path: impl Fn() -> Option<std::path::PathBuf>) -> TcpStream {
     let mut data = client.begin("STOR new");
@@ -400,12 +408,7 @@ fn an_upload_that_was_removed_meanwhile_delays_nobody_else() {
     if cannot_reach_callbacks() {
         return;
     }
-    for (aborted, user) in [
-        (false, USER),
-        (true, USER),
-        (false, METERED),
-        (true, METERED),
-    ] {
+    for (aborted, user) in BOTH_WAYS {
         let stage = stage(|builder| builder);
         let mut client = stage.server.login_as(user, "");
         let data = begin_large(&mut client, || Some(stage.path("new")));
@@ -430,12 +433,7 @@ fn so_does_one_that_began_with_a_large_file() {
     if cannot_reach_callbacks() {
         return;
     }
-    for (rest, user) in [
-        (false, USER),
-        (true, USER),
-        (false, METERED),
-        (true, METERED),
-    ] {
+    for (rest, user) in BOTH_WAYS {
         let stage = stage(|builder| builder);
         let mut client = stage.server.login_as(user, "");
         let data = client.data(Mode::Epsv);
