@@ -146,7 +146,10 @@ impl Client {
         // One that is reset says so here.
         let abortable = interpreter.is_abortable();
         match control.peek_line(cx.scratch())? {
-            Some(Line::Command(command)) => return Ok(abortable && command.name == "ABOR"),
+            // With an argument it is an error, and no reason to stop.
+            Some(Line::Command(command)) => {
+                return Ok(abortable && command.name == "ABOR" && command.arg.is_empty());
+            }
             Some(Line::TooLong) => return Ok(false),
             None => {}
         }

@@ -62,6 +62,16 @@ fn abor_leaves_slow_files() {
 }
 
 #[test]
+fn abor_with_an_argument_leaves_nothing() {
+    let (server, gate, _) = slow_files();
+    let mut client = server.login();
+    client.send("SIZE 000000\r\nABOR now\r\nNOOP\r\n");
+    server.login();
+    gate.open();
+    client.expect_replies(&[213, 501, 200]);
+}
+
+#[test]
 fn whoever_leaves_slow_files_is_not_waited_for() {
     for (line, leave) in [
         ("SIZE 000000", drop::<std::net::TcpStream> as fn(_)),
