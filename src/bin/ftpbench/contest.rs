@@ -81,19 +81,19 @@ pub(crate) fn run(
             (kind.prepare)(contender.bench(contenders[0], plan, content)),
         ));
     }
+    let runs = match kind.by_turns {
+        true => plan.short_runs,
+        false => plan.runs,
+    };
     // The first round warms up.
-    for round in 0..=plan.runs {
+    for round in 0..=runs {
         for turn in 0..contenders.len() {
             let at = (turn + round as usize) % contenders.len();
             let (contender, measured) = (contenders[at], &mut results[at].1);
             let Some(work) = works[at].as_mut() else {
                 continue;
             };
-            progress.show(
-                &row,
-                &contender.name,
-                &format!("run {round} of {}", plan.runs),
-            );
+            progress.show(&row, &contender.name, &format!("run {round} of {runs}"));
             let done = sample(contender.server.process.as_ref(), work.as_mut());
             match noted(measured, done) {
                 Some((sample, note)) if round > 0 => {

@@ -117,8 +117,8 @@ impl Session<'_> {
         let protection = only.server.access.login()?.protection();
         let protection = protection.map_or(String::new(), |protection| format!(", {protection}"));
         (self.show)(&format!(
-            "Server at {address}{protection}, {process}. Medians of {} runs.\n\n{}",
-            plan.runs,
+            "Server at {address}{protection}, {process}. {}.\n\n{}",
+            plan.medians(),
             table::HEAD
         ))?;
         let rows = ROWS.iter().filter(|kind| plan.has(kind.name));

@@ -77,7 +77,12 @@ fn options() -> Options {
             "idle clients (default: 10000, quick: 2000)",
             "N",
         ),
-        ("r", "runs", "runs of each row (default: 5, quick: 3)", "N"),
+        (
+            "r",
+            "runs",
+            "runs of each row (default: 5, and 11 of the short ones; quick: 3)",
+            "N",
+        ),
         ("", "json", "write the results to this file", "FILE"),
         ("", "svg", "write plots to this folder", "DIR"),
         (
@@ -193,6 +198,7 @@ pub(crate) fn parse(args: &[String]) -> Result<Request, String> {
             full
         }
     };
+    let runs = number(&given, "runs", 1..=1_000)?;
     let idle = number(&given, "idle", 0..=100_000)?.unwrap_or(full_or(10_000, 2_000));
     let path = |flag| given.opt_str(flag).map(PathBuf::from);
     Ok(Request::Measure(Box::new(Plan {
@@ -209,7 +215,8 @@ pub(crate) fn parse(args: &[String]) -> Result<Request, String> {
         many: number(&given, "clients", 1..=10_000)?.unwrap_or(full_or(300, 100)),
         idle,
         most_idle: full_or(5, 1) * idle,
-        runs: number(&given, "runs", 1..=1_000)?.unwrap_or(full_or(5, 3)),
+        runs: runs.unwrap_or(full_or(5, 3)),
+        short_runs: runs.unwrap_or(full_or(11, 3)),
         logins: full_or(1_000, 200),
         noops: full_or(20_000, 5_000),
         segments: full_or(2_000, 500),
@@ -327,7 +334,8 @@ mod tests {
     fn without_flags_all_is_measured() {
         let plan = plan("");
         assert!(matches!(plan.target, Target::Own) && plan.has("retr") && plan.has(IDLE));
-        assert_eq!((plan.size, plan.idle, plan.runs), (1 << 30, 10_000, 5));
+        assert_eq!((plan.size, plan.idle), (1 << 30, 10_000));
+        assert_eq!((plan.runs, plan.short_runs), (5, 11));
         assert!(!plan.tls);
     }
 
@@ -341,6 +349,7 @@ mod tests {
             (plan.size, plan.many, plan.idle, plan.runs),
             (10 << 20, 30, 9, 3)
         );
+        assert_eq!(plan.short_runs, 3);
         assert_eq!(plan.patience.as_secs(), 9);
         let Target::Running(server) = plan.target else {
             panic!("no server");

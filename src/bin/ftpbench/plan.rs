@@ -29,8 +29,10 @@ pub(crate) struct Plan {
     pub(crate) idle: u64,
     /// The most of them that a comparison lets ours have.
     pub(crate) most_idle: u64,
-    /// Runs of each row; the rest are repetitions within a run.
+    /// Runs of each row; and of those that go by turns, which are short. The rest are repetitions
+    /// within a run.
     pub(crate) runs: u64,
+    pub(crate) short_runs: u64,
     pub(crate) logins: u64,
     pub(crate) noops: u64,
     pub(crate) segments: u64,
@@ -83,5 +85,16 @@ pub(crate) struct Compare {
 impl Plan {
     pub(crate) fn has(&self, name: &str) -> bool {
         self.names.is_empty() || self.names.iter().any(|asked| asked == name)
+    }
+
+    /// What the medians are of.
+    pub(crate) fn medians(&self) -> String {
+        match self.short_runs == self.runs {
+            true => format!("Medians of {} runs", self.runs),
+            false => format!(
+                "Medians of {} runs, {} where a run is short (logins, NOOP, small files)",
+                self.runs, self.short_runs
+            ),
+        }
     }
 }

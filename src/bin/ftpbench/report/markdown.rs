@@ -27,9 +27,9 @@ pub(super) fn text(
     folder: Option<&Path>,
 ) -> String {
     let mut text = format!(
-        "Measured on {}. Medians of {} runs, in which the servers took turns.\n\n",
+        "Measured on {}. {}, in which the servers took turns.\n\n",
         report.machine.line(),
-        plan.runs
+        plan.medians()
     );
     for server in &report.servers {
         text += &format!("- {}\n", described(&server.name, &server.version));
