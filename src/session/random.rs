@@ -3,12 +3,10 @@
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
-use crate::sys::random::fill;
-
 /// A number of 64 random bits.
 pub(crate) fn number() -> u64 {
     let mut bytes = [0; 8];
-    match fill(&mut bytes) {
+    match getrandom::fill(&mut bytes) {
         Ok(()) => u64::from_ne_bytes(bytes),
         // A system without random numbers has had none for TLS either; these are what is left.
         Err(_) => RandomState::new().build_hasher().finish(),
@@ -38,7 +36,7 @@ impl Numbers {
     /// As [`number`].
     pub(super) fn next(&mut self) -> u64 {
         if self.used == BLOCK {
-            if fill(&mut self.block).is_err() {
+            if getrandom::fill(&mut self.block).is_err() {
                 return number();
             }
             self.used = 0;

@@ -37,7 +37,6 @@ pub(crate) mod priority;
 pub(crate) mod process;
 #[cfg(target_os = "linux")]
 pub(crate) mod procfs;
-pub(crate) mod random;
 #[cfg(target_os = "linux")]
 pub(crate) mod rename;
 pub(crate) mod retry;
