@@ -12,6 +12,7 @@ use super::control::{Arrival, Event, Inbox, Order, StopAccepting};
 use super::life::Life;
 use super::notify::{Notifier, Reloading};
 use crate::error::Error;
+use crate::session::work::caught::caught;
 use crate::session::{Client, Config, Note, Service};
 use crate::target::TARGET;
 use crate::tls::Tls;
@@ -197,11 +198,11 @@ impl Heart {
     fn reload(&self, reloading: Reloading, forks: bool) {
         let config = Arc::clone(&self.service.common.config);
         match config.tls.as_ref().map(Tls::reload) {
-            Some(Ok(())) => info!(target: TARGET, "TLS certificates reloaded"),
+            Some(Ok(())) if self.speaks => info!(target: TARGET, "TLS certificates reloaded"),
+            Some(Ok(())) | None => {}
             Some(Err(error)) => {
                 log::error!(target: TARGET, "TLS certificates kept as they were: {error}");
             }
-            None => {}
         }
         if !config.authorizer.is_reloadable() {
             return;
@@ -248,12 +249,14 @@ impl Heart {
     }
 }
 
-/// Every process has the users for itself.
+/// Every process has the users for itself. A panic of an authorizer of one's own costs this reload, and
+/// neither the server nor the next one.
 fn reload_users(config: &Config, speaks: bool) {
-    match config.authorizer.reload() {
-        Ok(()) if !speaks => {}
-        Ok(()) => info!(target: TARGET, "users reloaded"),
-        Err(error) => log::error!(target: TARGET, "users kept as they were: {error}"),
+    match caught(|| config.authorizer.reload()) {
+        Ok(Ok(())) if !speaks => {}
+        Ok(Ok(())) => info!(target: TARGET, "users reloaded"),
+        Ok(Err(error)) => log::error!(target: TARGET, "users kept as they were: {error}"),
+        Err(panic) => log::error!(target: TARGET, "the authorizer panicked: {panic}"),
     }
 }
 

@@ -259,8 +259,11 @@ mod system {
             // SAFETY: these only ask.
             let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
             let own = groups()?;
-            if own != ids.groups {
-                set_groups(&ids.groups)?;
+            // On macOS and FreeBSD the first of them is the effective group, whatever it was: what
+            // `setegid` puts there must not take the place of another.
+            let wanted = [&[ids.gid], &*ids.groups].concat();
+            if own != wanted {
+                set_groups(&wanted)?;
                 self.groups = Some(own);
             }
             // SAFETY: it takes a number.

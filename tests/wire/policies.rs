@@ -203,6 +203,41 @@ fn all_sessions_of_a_user_share_his_quota() {
     again.expect("APPE d", 552);
 }
 
+/// What is counted out is what was there: neither a second name of a file, nor a hole that two uploads
+/// of one file make, wins anything.
+#[test]
+fn a_quota_is_what_is_on_the_disk() {
+    let home = tempfile::tempdir().unwrap();
+    let users = Ten(home.path().to_owned());
+    fs::create_dir(home.path().join("dir")).unwrap();
+    std::os::unix::fs::symlink("dir", home.path().join("link")).unwrap();
+    let server = TestServer::with(|builder| builder.authorizer(users));
+    let login = || {
+        let mut client = Client::connect(server.addr());
+        client.expect_reply(220);
+        client.login_as("ann", "x");
+        client
+    };
+    let (mut one, mut two) = (login(), login());
+    one.put("STOR dir/kept", "12345");
+    one.expect("RNFR dir/kept", 350);
+    one.expect("RNTO link/kept", 250);
+    one.expect("ALLO 6", 202);
+    one.expect("STOR more", 552);
+
+    let mut data = one.begin("STOR twice");
+    data.write_all(b"1234").unwrap();
+    until(|| fs::metadata(home.path().join("twice")).is_ok_and(|it| it.len() == 4));
+    two.put("STOR twice", "");
+    data.write_all(b"5").unwrap();
+    drop(data);
+    one.expect_reply(226);
+    two.expect("DELE twice", 250);
+    two.expect("ALLO 6", 202);
+    two.expect("STOR more", 552);
+    two.put("STOR more", "12345");
+}
+
 #[test]
 fn a_size_that_the_disk_has_no_room_for_is_refused_at_once() {
     let server = TestServer::start();

@@ -1,12 +1,14 @@
 //! Servers as a program has them: several, on given sockets, stopped and dropped.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::Mutex;
+use std::sync::mpsc::{Sender, channel};
 
-use ftpdlib::{Error, FtpServer};
+use ftpdlib::{Account, AuthFailed, Authorizer, AuthorizerError, Credentials, Error, FtpServer};
 
 use crate::common::client::is_refused;
 use crate::common::process::no_forks;
-use crate::common::{Client, TestServer};
+use crate::common::{Client, PATIENCE, TestServer};
 
 #[test]
 fn several_servers_live_in_one_process() {
@@ -70,4 +72,42 @@ fn a_port_in_use_is_told_as_one_line() {
         text.contains(&addr.to_string()) && !text.contains('\n'),
         "{text}"
     );
+}
+
+/// Panics when its users are read again for the first time.
+struct Fragile(Mutex<(u32, Sender<u32>)>);
+
+impl Authorizer for Fragile {
+    fn authenticate(&self, _: &Credentials) -> Result<Account, AuthFailed> {
+        Err(AuthFailed::default())
+    }
+
+    fn is_reloadable(&self) -> bool {
+        true
+    }
+
+    fn reload(&self) -> Result<(), AuthorizerError> {
+        let number = {
+            let mut state = self.0.lock().unwrap();
+            state.0 += 1;
+            state.1.send(state.0).unwrap();
+            state.0
+        };
+        assert!(number > 1, "on purpose");
+        Ok(())
+    }
+}
+
+#[test]
+fn a_reload_that_panics_is_not_the_last() {
+    let (sender, told) = channel();
+    let users = Fragile(Mutex::new((0, sender)));
+    let _in_the_library = no_forks();
+    let builder = FtpServer::builder().authorizer(users);
+    let server = builder.bind("127.0.0.1:0").unwrap().spawn().unwrap();
+    for number in 1..=3 {
+        server.control().reload();
+        assert_eq!(told.recv_timeout(PATIENCE), Ok(number));
+    }
+    Client::connect(server.local_addr()).expect_reply(220);
 }

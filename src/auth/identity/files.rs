@@ -170,6 +170,16 @@ impl FileAs {
     }
 }
 
+#[cfg(unix)]
+fn is_descriptor(file: &dyn File) -> bool {
+    file.as_fd().is_some()
+}
+
+#[cfg(not(unix))]
+fn is_descriptor(_: &dyn File) -> bool {
+    false
+}
+
 fn closed() -> io::Error {
     io::Error::other("the file is closed")
 }
@@ -206,9 +216,10 @@ impl File for FileAs {
         self.identity.try_run(|| file.seek(position))
     }
 
+    /// A descriptor's is told to whoever has it, for whatever it was opened.
     fn size(&self) -> io::Result<u64> {
         let file = self.file()?;
-        if self.is_plain() {
+        if is_descriptor(file) {
             return file.size();
         }
         self.identity.try_run(|| file.size())

@@ -140,14 +140,21 @@ impl Content {
             .ok_or(ErrorKind::FileTooLarge)?;
         let allowed = end.min(self.space.max_file.load(Ordering::Relaxed));
         let granted = self.space.take(allowed.saturating_sub(state.size));
-        state.size += granted;
-        let count = state.size.min(end).saturating_sub(at);
+        let size = state.size + granted;
+        let count = size.min(end).saturating_sub(at);
         let count = usize::try_from(count).unwrap_or(buf.len());
-        state.put(at, &buf[..count]);
-        state.modified = now;
+        match count {
+            // It does not become as long as to where nothing is.
+            0 => self.space.give_back(granted),
+            count => {
+                state.size = size;
+                state.put(at, &buf[..count]);
+                state.modified = now;
+            }
+        }
         if count == buf.len() {
             Ok((at, count))
-        } else if state.size < allowed {
+        } else if size < allowed {
             Err(ErrorKind::StorageFull.into())
         } else {
             Err(ErrorKind::FileTooLarge.into())

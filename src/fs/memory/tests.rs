@@ -213,6 +213,13 @@ fn there_are_limits() {
         ErrorKind::FileTooLarge
     );
     files.remove_file(&path("/a")).unwrap();
+    // Nor does it grow to where nothing can be written.
+    far.seek(70).unwrap();
+    assert_eq!(
+        far.write_all(b"xy").unwrap_err().kind(),
+        ErrorKind::FileTooLarge
+    );
+    assert_eq!((text(&files, "/b"), files.used()), (ten.repeat(4), 40));
     put(&files, "/b", OpenMode::Append, ten).unwrap();
     assert_eq!(files.used(), 50);
     files.create_dir(&path("/d")).unwrap();

@@ -13,6 +13,8 @@ use crate::proto::path::VirtualPath;
 
 /// Bytes that are copied at once.
 const PIECE: usize = 256 * 1024;
+/// Set-user-id and set-group-id.
+const SET_ID: u32 = 0o6000;
 
 impl<U: FileSystem, L: FileSystem> Overlay<U, L> {
     /// What `path` leads to, which is in the upper layer now.
@@ -41,9 +43,17 @@ impl<U: FileSystem, L: FileSystem> Overlay<U, L> {
         Ok(())
     }
 
-    /// The mode of a copy, where there are modes.
+    /// The mode of a copy, where there are modes. A file that is somebody else's now must not run as
+    /// him.
     pub(super) fn set_mode_above(&self, path: &VirtualPath, like: &Metadata) -> io::Result<()> {
-        if_supported(self.upper().set_mode(path, like.mode & 0o7777))
+        let mut mode = like.mode & 0o7777;
+        if like.is_file() && mode & SET_ID != 0 {
+            let own = self.upper().symlink_metadata(path)?;
+            if (own.uid, own.gid) != (like.uid, like.gid) {
+                mode &= !SET_ID;
+            }
+        }
+        if_supported(self.upper().set_mode(path, mode))
     }
 
     fn set_modified_above(&self, path: &VirtualPath, like: &Metadata) -> io::Result<()> {

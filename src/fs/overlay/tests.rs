@@ -123,6 +123,37 @@ fn a_file_is_copied_up_when_it_is_changed() {
     });
 }
 
+/// Whose the file is now, its user has not chosen.
+#[cfg(unix)]
+#[test]
+fn what_ran_as_its_owner_does_not_run_as_another() {
+    use crate::fs::LocalFilesystem;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+    let home = tempfile::tempdir().unwrap();
+    for name in ["one", "two", "own"] {
+        let file = home.path().join(name);
+        std::fs::write(&file, name).unwrap();
+        if std::fs::metadata(&file).unwrap().uid() == 0 && name != "own" {
+            chown(&file, Some(54_321), None).unwrap();
+        }
+        std::fs::set_permissions(&file, PermissionsExt::from_mode(0o6755)).unwrap();
+    }
+    let lower = LocalFilesystem::new(home.path()).unwrap();
+    let upper = tempfile::tempdir().unwrap();
+    // Files in memory are root's.
+    let in_memory = Overlay::new(MemoryFilesystem::new(), lower.clone());
+    let on_disk = Overlay::new(LocalFilesystem::new(upper.path()).unwrap(), lower);
+    let mode = |files: &dyn FileSystem, name| files.metadata(&path(name)).unwrap().mode & 0o7777;
+    put(&in_memory, "/one", OpenMode::Write, "x").unwrap();
+    put(&in_memory, "/two", OpenMode::Append, "x").unwrap();
+    for name in ["/one", "/two"] {
+        assert_eq!(mode(&in_memory, name), 0o755);
+    }
+    assert_eq!(mode(&in_memory, "/own"), 0o6755);
+    on_disk.rename(&path("/own"), &path("/moved")).unwrap();
+    assert_eq!(mode(&on_disk, "/moved"), 0o6755);
+}
+
 #[test]
 fn a_copy_is_as_old_as_its_original() {
     let files = in_memory();

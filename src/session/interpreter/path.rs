@@ -28,16 +28,26 @@ impl Interpreter {
         perm: Perm,
         then: impl FnOnce(&mut Interpreter, VirtualPath) + 'static,
     ) {
-        let path = match self.resolve(arg) {
-            Ok(path) => path,
-            Err(error) => return self.finish(Reply::new(550, format!("{error}."))),
-        };
+        match self.resolve(arg) {
+            Ok(path) => {
+                self.name_in_log(&path);
+                self.with_permission(path, perm, then);
+            }
+            Err(error) => self.finish(Reply::new(550, format!("{error}."))),
+        }
+    }
+
+    /// Checks `perm` on a path, and goes on.
+    pub(super) fn with_permission(
+        &mut self,
+        path: VirtualPath,
+        perm: Perm,
+        then: impl FnOnce(&mut Interpreter, VirtualPath) + 'static,
+    ) {
         let Some(account) = &self.account else {
             return self.finish(not_logged_in());
         };
-        let grant = account.has_perm(perm, &path);
-        self.name_in_log(&path);
-        match grant {
+        match account.has_perm(perm, &path) {
             Grant::Yes => then(self, path),
             Grant::No => self.not_enough_privileges(),
             Grant::Depends { on_directory } => {

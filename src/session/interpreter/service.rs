@@ -110,32 +110,41 @@ pub(crate) fn stou(it: &mut Interpreter, arg: &[u8]) {
     if it.taken.0 > 0 {
         return it.finish(Reply::new(450, "Can't STOU while REST request is pending."));
     }
-    // The name is not known yet, so the permission is asked of the name that was wished.
     let wish = if arg.is_empty() { b"ftpd" } else { arg };
-    it.with_path(wish, Perm::WRITE, |it, path| {
+    it.with_path(wish, Perm::NONE, |it, path| {
         let dir = path.parent().unwrap_or_else(VirtualPath::root);
         let mut prefix = path.file_name().unwrap_or(b"ftpd").to_vec();
         prefix.push(b'.');
-        it.files(
-            Files::UniqueName { dir, prefix },
-            |it, outcome| match outcome {
-                Outcome::Path(Ok(path)) => {
-                    let task = it.task("STOU", Some(&path), true);
-                    // RFC 1123, 4.1.2.9: the client learns the name from this reply.
-                    let mut text = b"FILE: ".to_vec();
-                    text.extend(
-                        it.config
-                            .encoding
-                            .encode(path.file_name().unwrap_or_default())
-                            .iter(),
-                    );
-                    it.accept_upload(task, path, OpenMode::CreateNew, Some(text));
-                }
-                Outcome::Path(Err(error)) => it.finish(error_reply(450, &error, "")),
-                _ => it.lost(),
-            },
-        );
+        // Of a name like the one that it will be, in the same directory: the name that was wished may be
+        // that of a directory with permissions of its own.
+        let like_it = dir.child(&[&*prefix, b"........"].concat());
+        it.with_permission(like_it, Perm::WRITE, |it, _| {
+            store_unique(it, dir, prefix);
+        });
     });
+}
+
+/// Stores a file with a name of its own that begins so.
+fn store_unique(it: &mut Interpreter, dir: VirtualPath, prefix: Vec<u8>) {
+    it.files(
+        Files::UniqueName { dir, prefix },
+        |it, outcome| match outcome {
+            Outcome::Path(Ok(path)) => {
+                let task = it.task("STOU", Some(&path), true);
+                // RFC 1123, 4.1.2.9: the client learns the name from this reply.
+                let mut text = b"FILE: ".to_vec();
+                text.extend(
+                    it.config
+                        .encoding
+                        .encode(path.file_name().unwrap_or_default())
+                        .iter(),
+                );
+                it.accept_upload(task, path, OpenMode::CreateNew, Some(text));
+            }
+            Outcome::Path(Err(error)) => it.finish(error_reply(450, &error, "")),
+            _ => it.lost(),
+        },
+    );
 }
 
 pub(crate) fn list(it: &mut Interpreter, path: VirtualPath) {

@@ -14,6 +14,7 @@ use super::census::usage::{Amount, Usage};
 use crate::auth::Limits;
 use crate::fs::{Directory, File, FileSystem, LARGE, Metadata, OpenMode};
 use crate::proto::path::VirtualPath;
+use crate::sys::name::same;
 
 /// `files` with a count.
 pub(crate) struct Metered {
@@ -100,7 +101,6 @@ impl FileSystem for Metered {
         };
         self.quota.usage.give_back(before, 0);
         Ok(Box::new(MeteredFile {
-            size: file.size()?,
             at: 0,
             appends: mode == OpenMode::Append,
             file,
@@ -146,16 +146,14 @@ impl FileSystem for Metered {
     }
 
     fn rename(&self, from: &VirtualPath, to: &VirtualPath) -> io::Result<()> {
-        let replaced = self.what(to)?.filter(|_| from != to);
-        // Two names of one file: then nothing happens.
-        let same = match &replaced {
-            Some(there) if there.links > 1 && there.unique.is_some() => {
-                self.what(from)?.and_then(|from| from.unique) == there.unique
-            }
-            _ => false,
+        let replaced = self.what(to)?;
+        // One file, by two names of its own or by links to its directory: then it stays.
+        let stays = match replaced.as_ref().and_then(|there| there.unique) {
+            Some(there) => self.what(from)?.and_then(|from| from.unique) == Some(there),
+            None => same(from.as_bytes(), to.as_bytes()),
         };
         self.files.rename(from, to)?;
-        self.gone(replaced.filter(|_| !same));
+        self.gone(replaced.filter(|_| !stays));
         Ok(())
     }
 
@@ -219,8 +217,6 @@ impl FileSystem for Metered {
 struct MeteredFile {
     file: Box<dyn File>,
     quota: Quota,
-    /// As far as this file has written, or found it.
-    size: u64,
     at: u64,
     /// Each write goes to the end, wherever that is by then.
     appends: bool,
@@ -234,23 +230,30 @@ impl File for MeteredFile {
     /// Writes what there is room for, and then says that there is no more.
     fn write_all(&mut self, buf: &[u8]) -> io::Result<()> {
         let len = buf.len() as u64;
-        if self.appends {
-            self.at = self.size;
-        }
-        let growth = (self.at + len).saturating_sub(self.size);
+        // As it is, not as this left it: another upload may have emptied it or made it larger. A hole
+        // counts, for who removes the file is given that back, too.
+        let size = self.file.size()?;
+        let at = if self.appends { size } else { self.at };
         let Quota { usage, most } = &self.quota;
+        let growth = at.saturating_add(len).saturating_sub(size);
         let granted = usage.take_bytes(growth, most.bytes);
-        let fits = len - (growth - granted);
-        if let Err(error) = self.file.write_all(&buf[..fits as usize]) {
+        let fits = len.saturating_sub(growth - granted);
+        let written = match fits {
+            0 => Ok(()),
+            fits => self.file.write_all(&buf[..fits as usize]),
+        };
+        let grown = match &written {
+            Ok(()) if fits > 0 => granted,
+            Ok(()) => 0,
             // A part of it may be there.
-            let size = self.file.size().unwrap_or(self.size + granted);
-            let grown = size.saturating_sub(self.size).min(granted);
-            usage.give_back(granted - grown, 0);
-            self.size += grown;
-            return Err(error);
-        }
-        self.at += fits;
-        self.size = self.size.max(self.at);
+            Err(_) => self
+                .file
+                .size()
+                .map_or(granted, |now| now.saturating_sub(size)),
+        };
+        usage.give_back(granted.saturating_sub(grown), 0);
+        written?;
+        self.at = at.saturating_add(fits);
         match fits < len {
             true => Err(exceeded()),
             false => Ok(()),

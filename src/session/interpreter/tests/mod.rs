@@ -364,6 +364,9 @@ fn permissions_are_checked_on_the_path() {
         "RNFR x",
         "SITE CHMOD 644 x",
         "STOU",
+        // Its file would be beside that directory.
+        "STOU incoming",
+        "STOU incoming/",
     ] {
         assert_eq!(bench.say(line), "550 Not enough privileges.", "{line}");
     }
