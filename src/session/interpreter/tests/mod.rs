@@ -376,6 +376,8 @@ fn permissions_are_checked_on_the_path() {
     assert_eq!(bench.say("RMD incoming/sub"), "550 Not enough privileges.");
     assert_eq!(bench.code("STOR incoming/sub/x"), 550);
     assert_eq!(bench.code("STOR incoming/x"), 150);
+    bench.all("ABOR");
+    assert_eq!(bench.code("STOU incoming/x"), 150);
 }
 
 #[test]
