@@ -7,14 +7,21 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 
+// Those for large files and large numbers of files, where these are others: with 32 bits a file that has
+// more is an error.
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+use libc::{fstatat, stat};
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+use libc::{fstatat64 as fstatat, stat64 as stat};
+
 /// The mode of `name` in `dir`, which is what it is and its permission bits, and its size in bytes. A name is
 /// no path: it has no `/`.
 pub(crate) fn look(dir: BorrowedFd<'_>, name: &OsStr) -> io::Result<(libc::mode_t, u64)> {
     let name = CString::new(name.as_bytes())?;
-    let mut found = MaybeUninit::<libc::stat>::uninit();
+    let mut found = MaybeUninit::<stat>::uninit();
     // SAFETY: `dir` is open while borrowed, `name` ends in NUL, and `found` is to be filled in.
     let done = unsafe {
-        libc::fstatat(
+        fstatat(
             dir.as_raw_fd(),
             name.as_ptr(),
             found.as_mut_ptr(),

@@ -7,12 +7,18 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+// Those for large disks, where these are others.
+#[cfg(not(target_env = "gnu"))]
+use libc::{fstatfs, statfs};
+#[cfg(target_env = "gnu")]
+use libc::{fstatfs64 as fstatfs, statfs64 as statfs};
+
 /// Whether the open file or directory is one that `/proc` has of this process or of a thread of it.
 pub(crate) fn is_of_this_process(file: BorrowedFd<'_>) -> io::Result<bool> {
     // SAFETY: all zeroes are a valid `statfs`.
-    let mut found: libc::statfs = unsafe { std::mem::zeroed() };
+    let mut found: statfs = unsafe { std::mem::zeroed() };
     // SAFETY: the descriptor is open while borrowed, and `found` is a local of ours.
-    if unsafe { libc::fstatfs(file.as_raw_fd(), &mut found) } != 0 {
+    if unsafe { fstatfs(file.as_raw_fd(), &mut found) } != 0 {
         return Err(io::Error::last_os_error());
     }
     #[allow(
