@@ -248,7 +248,7 @@ pub trait File: Send {
     /// Moves to `position` bytes from the start.
     fn seek(&mut self, position: u64) -> io::Result<()>;
 
-    /// Size in bytes now.
+    /// Size in bytes now, with all that was written: a quota counts by it.
     fn size(&self) -> io::Result<u64>;
 
     /// Size in bytes when it was opened (0 if that emptied it), where that is known without asking: no

@@ -198,11 +198,11 @@ impl Heart {
     fn reload(&self, reloading: Reloading, forks: bool) {
         let config = Arc::clone(&self.service.common.config);
         match config.tls.as_ref().map(Tls::reload) {
-            Some(Ok(())) if self.speaks => info!(target: TARGET, "TLS certificates reloaded"),
-            Some(Ok(())) | None => {}
+            Some(Ok(())) => info!(target: TARGET, "TLS certificates reloaded"),
             Some(Err(error)) => {
                 log::error!(target: TARGET, "TLS certificates kept as they were: {error}");
             }
+            None => {}
         }
         if !config.authorizer.is_reloadable() {
             return;
