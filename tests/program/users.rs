@@ -275,6 +275,9 @@ fn each_guess_is_one_line_with_the_address() {
     let refused = "-[] USER 'anonymous' refused: Anonymous access not allowed.";
     let refused = |line: &&String| line.ends_with(refused);
     assert_eq!(lines.iter().filter(refused).count(), 1, "{lines:#?}");
+    // And once is enough.
+    let why = |line: &&String| line.contains("Anonymous access not allowed.");
+    assert_eq!(lines.iter().filter(why).count(), 1, "{lines:#?}");
 }
 
 #[test]

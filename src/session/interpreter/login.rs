@@ -92,7 +92,8 @@ fn checked(it: &mut Interpreter, outcome: Outcome, password: Password) {
         Outcome::Login(Ok(account)) => ask(it, account, password),
         Outcome::Login(Err(refusal)) => {
             let text = refusal.to_string();
-            if refusal != AuthFailed::default() {
+            // Of one that is no guess the guard has said why.
+            if refusal.is_guess() && refusal != AuthFailed::default() {
                 let line = format!("login refused: {}", Escaped(text.as_bytes()));
                 it.effect(Effect::Log(Level::Info, line));
             }
