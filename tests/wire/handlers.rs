@@ -1,10 +1,12 @@
 //! What a library user hooks in: callbacks and timers.
 
+use std::io::Write;
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use ftpdlib::{
-    CommandLine, DummyAuthorizer, Handler, Perm, Reply, Session, TimerId, Transferred, Verdict,
+    Command, CommandLine, DummyAuthorizer, Handler, Perm, Reply, Session, TimerId, Transferred,
+    Verdict,
 };
 
 use crate::common::{Client, Record, TestServer};
@@ -251,6 +253,32 @@ fn timers_of_a_session_end_with_it() {
     let last = events.iter().rposition(|event| *event == tick);
     let end = events.iter().position(|event| *event == disconnect);
     assert!(last < end, "{events:?}");
+}
+
+#[test]
+fn a_session_tells_how_far_its_transfer_is() {
+    let far = || {
+        Command::site("FAR").run(|session, _| {
+            let text = session.transfer().map_or("nothing".to_owned(), |file| {
+                format!("{} {} {}", file.command(), file.target(), file.bytes())
+            });
+            Ok(Reply::new(200, text))
+        })
+    };
+    for atomic in [false, true] {
+        let server = TestServer::with(|builder| builder.command(far()).atomic_uploads(atomic));
+        let mut client = server.login();
+        assert_eq!(client.expect("SITE FAR", 200).text, "200 nothing");
+        let mut data = client.begin("STOR up");
+        let at_first = client.expect("SITE FAR", 200).text;
+        assert_eq!(at_first, "200 STOR /up 0", "atomic: {atomic}");
+        data.write_all(b"12345").unwrap();
+        // The bytes and the command come by two connections.
+        while client.expect("SITE FAR", 200).text != "200 STOR /up 5" {}
+        drop(data);
+        client.expect_reply(226);
+        assert_eq!(client.expect("SITE FAR", 200).text, "200 nothing");
+    }
 }
 
 #[test]

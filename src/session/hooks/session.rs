@@ -21,6 +21,7 @@ use crate::proto::reply::Reply;
 use crate::session::channels::core::Core;
 use crate::session::channels::slot::TAG_HANDLER;
 use crate::session::interpreter::not_logged_in;
+use crate::session::interpreter::transferred::Transferred;
 use crate::session::logging;
 use crate::session::note::{Decision, QuestionId};
 
@@ -85,6 +86,34 @@ impl Session<'_> {
         self.account()
             .map(Account::filesystem)
             .ok_or_else(not_logged_in)
+    }
+
+    /// The file that is being sent or received, with [the bytes](Transferred::bytes) and
+    /// [the time](Transferred::elapsed) until now; no listings. Both are zero before data flow.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use ftpdlib::{Handler, Session, TimerId};
+    ///
+    /// struct Watched;
+    ///
+    /// impl Handler for Watched {
+    ///     fn on_connect(&mut self, session: &mut Session<'_>) {
+    ///         session.call_every(Duration::from_secs(10));
+    ///     }
+    ///
+    ///     fn on_timer(&mut self, session: &mut Session<'_>, _: TimerId) {
+    ///         if let Some(file) = session.transfer() {
+    ///             let text = format!("{} {}: {} bytes", file.command(), file.target(), file.bytes());
+    ///             session.log(log::Level::Info, &text);
+    ///         }
+    ///     }
+    /// }
+    /// ```
+    pub fn transfer(&self) -> Option<Transferred> {
+        let progress = self.core.progress(self.cx.now());
+        self.core.interpreter.file_in_progress(progress)
     }
 
     /// Answers what this callback stands before with a reply of one's own: see

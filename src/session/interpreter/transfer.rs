@@ -344,27 +344,20 @@ impl Interpreter {
         let Some(file) = &task.file else {
             return false;
         };
-        let bytes = progress.sent + progress.received;
         if logging::enabled(Level::Info) {
             let seconds = progress.elapsed.as_secs_f64();
             let line = format!(
-                "{} {} completed={} bytes={bytes} seconds={}",
+                "{} {} completed={} bytes={} seconds={}",
                 task.command,
                 file.shown(),
                 u8::from(complete),
+                progress.sent + progress.received,
                 (seconds * 1000.0).round() / 1000.0,
             );
             let username = Arc::clone(&file.username);
             self.effect(Effect::LogOf { username, line });
         }
-        let transferred = Box::new(Transferred {
-            command: task.command,
-            file: Arc::clone(file),
-            hidden: task.hidden.as_ref().map(Hidden::path).cloned(),
-            real_path: OnceLock::new(),
-            bytes,
-            elapsed: progress.elapsed,
-        });
+        let transferred = Box::new(transferred(task, file, progress));
         let event = match (task.receive, complete) {
             (true, true) => Event::Received(transferred),
             (true, false) => Event::IncompleteReceived(transferred),
@@ -373,6 +366,18 @@ impl Interpreter {
         };
         self.event(event);
         true
+    }
+}
+
+/// What a callback is told of a transfer that is so far.
+fn transferred(task: &Task, file: &Arc<FileOf>, progress: Progress) -> Transferred {
+    Transferred {
+        command: task.command,
+        file: Arc::clone(file),
+        hidden: task.hidden.as_ref().map(Hidden::path).cloned(),
+        real_path: OnceLock::new(),
+        bytes: progress.sent + progress.received,
+        elapsed: progress.elapsed,
     }
 }
 
@@ -390,6 +395,21 @@ impl Interpreter {
                 let file = task.file.as_ref().map(|file| file.shown());
                 Some((task.command, file.unwrap_or_default()))
             }
+        }
+    }
+
+    /// The file that is being sent or received, as far as it has come. Of one that has come to its end the
+    /// handler has been told, or is about to be.
+    pub(crate) fn file_in_progress(&self, progress: Progress) -> Option<Transferred> {
+        match &self.transfer {
+            Transfer::Waiting(task, _)
+            | Transfer::Protecting(task, _)
+            | Transfer::Opening(task)
+            | Transfer::Running(task) => {
+                let file = task.file.as_ref()?;
+                Some(transferred(task, file, progress))
+            }
+            Transfer::Idle | Transfer::Reported { .. } | Transfer::Settling { .. } => None,
         }
     }
 }

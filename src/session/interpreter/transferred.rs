@@ -24,7 +24,7 @@ impl FileOf {
     }
 }
 
-/// A file that was sent or received, or was to be.
+/// A file that was sent or received, or was to be; or, by [`Session::transfer`](crate::Session::transfer), is.
 #[derive(Clone)]
 pub struct Transferred {
     pub(crate) command: &'static str,
