@@ -28,6 +28,8 @@ use super::logging;
 use super::note::{Note, QuestionId};
 use super::questions::{Asked, Questions};
 use super::service::Service;
+use super::work::caught::caught;
+use crate::proto::escape::Escaped;
 use crate::tls::Tls;
 
 /// When to look again at a deadline that came while the loop kept its client waiting.
@@ -404,15 +406,20 @@ impl Dispatcher for Client {
     }
 
     fn closed(&mut self, cx: &mut Context<'_>) {
-        let panicked = self.settling;
+        let mut panicked = self.settling;
         if panicked {
             // What was to follow the callback, such as a 226, does not.
             self.core.forget();
         }
         self.core.borrow_buffers(cx);
         self.core.abandon(cx.now());
-        // What is left is the report of a transfer that was cut off.
-        self.settle(cx);
+        // What is left is the report of a transfer that was cut off. Its callback is not the last one.
+        if let Err(text) = caught(|| self.settle(cx)) {
+            let text = format!("a callback panicked: {}", Escaped(text.as_bytes()));
+            self.core.log(Level::Error, &text);
+            self.core.forget();
+            panicked = true;
+        }
         if !panicked {
             self.core.control.flush_abandoned();
         }

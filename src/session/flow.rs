@@ -81,6 +81,8 @@ pub(crate) struct Flow {
     starved: bool,
     /// Cancels its job, if it has one, when it ends.
     job: Option<Canceller>,
+    /// It ends when a worker thread has written what it has.
+    aborted: bool,
 }
 
 enum Side {
@@ -202,6 +204,7 @@ impl Flow {
             ready: None,
             starved: false,
             job: None,
+            aborted: false,
         }
     }
 
@@ -240,8 +243,10 @@ impl Flow {
         self.asleep = Some(asleep);
     }
 
-    pub(super) fn wake(&mut self) {
+    pub(super) fn wake(&mut self, now: Instant) {
         self.asleep = None;
+        // Until now it was not the client's time.
+        self.moved = now;
     }
 
     pub(super) fn direction(&self) -> Direction {
@@ -306,6 +311,13 @@ impl Flow {
             )
     }
 
+    /// ABOR has come; true if it has to wait for a worker thread that writes. Its bytes could else go into what
+    /// the client stores next under that name.
+    pub(super) fn abort(&mut self) -> bool {
+        self.aborted = matches!(self.side, Side::Receive { file: None, .. });
+        self.aborted
+    }
+
     /// A worker thread has its file, until that is done or this cancels it.
     pub(super) fn works(&mut self, job: Canceller) {
         self.job = Some(job);
@@ -359,7 +371,10 @@ impl Flow {
             }
             (Side::Receive { file, buffer, .. }, Outcome::Stored(back, emptied, result)) => {
                 (*file, *buffer) = (Some(back), emptied);
-                result.err().map(Verdict::File)
+                match result {
+                    Ok(()) => self.aborted.then_some(Verdict::Aborted),
+                    Err(error) => Some(Verdict::File(error)),
+                }
             }
             (Side::Receive { .. }, Outcome::Done(Ok(()))) => Some(Verdict::Complete),
             (Side::Receive { .. }, Outcome::Done(Err(error))) => Some(Verdict::File(error)),

@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::sync::Arc;
 
+use ftpdlib::{Handler, Reply, Session};
 use rustls::ClientConnection;
 use rustls::version::{TLS12, TLS13};
 
@@ -210,6 +211,29 @@ fn implicit_tls_comes_before_the_greeting() {
         assert_eq!(ftps.fetch("RETR file"), b"content");
         ftps.expect("QUIT", 221);
         ftps.expect_end();
+    }
+}
+
+/// Says something before the greeting.
+struct Herald;
+
+impl Handler for Herald {
+    fn on_connect(&mut self, session: &mut Session<'_>) {
+        session.respond(Reply::new(120, "Soon."));
+    }
+}
+
+#[test]
+fn what_comes_before_the_greeting_comes_in_implicit_tls_too() {
+    let pki = Pki::new();
+    let tls = pki.tls().implicit(true);
+    let server = TestServer::with(|builder| builder.tls(tls).handler(|_| Herald));
+    for version in VERSIONS {
+        let socket = connect(server.addr());
+        let mut ftps = Ftps::secured(socket, server.addr(), &pki.client(version));
+        ftps.expect_reply(120);
+        ftps.expect_reply(220);
+        ftps.log_in();
     }
 }
 

@@ -9,6 +9,7 @@ use ftpdlib::{
     Verdict,
 };
 
+use crate::common::client::expect_data_end;
 use crate::common::{Client, Record, TestServer};
 
 /// A server whose handlers are made by `make`, and the record that they may write to.
@@ -339,6 +340,26 @@ impl Handler for Fragile {
             "a callback that panics, as a test"
         );
     }
+
+    fn on_incomplete_file_received(&mut self, _: &mut Session<'_>, _: &Transferred) {
+        panic!("a callback that panics, as a test");
+    }
+
+    fn on_disconnect(&mut self, session: &mut Session<'_>) {
+        self.0.add(format!("disconnect {}", session.peer()));
+    }
+}
+
+#[test]
+fn a_callback_that_panics_as_its_session_ends_is_not_the_last_one() {
+    let (server, record) = with_handler(Fragile);
+    let mut client = server.login();
+    let data = client.begin("STOR bad");
+    let peer = client.stream().local_addr().unwrap();
+    drop(client);
+    record.wait_for(&format!("disconnect {peer}"));
+    expect_data_end(data);
+    server.login();
 }
 
 #[test]

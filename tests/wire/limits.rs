@@ -261,6 +261,25 @@ fn a_pause_is_not_a_stall_and_can_be_aborted() {
     expect_data_end(data);
 }
 
+/// Pauses that are longer than the time in which something has to move, and end just when that is looked at.
+#[test]
+fn the_end_of_a_pause_is_no_stall_either() {
+    let server = TestServer::with(|builder| {
+        builder
+            .write_limit(8_000)
+            .data_timeout(Duration::from_millis(50))
+    });
+    server.write("file", sample(20_000));
+    let mut clients: Vec<Client> = (0..24).map(|_| server.login()).collect();
+    let begun = clients.iter_mut().map(|client| client.begin_first("RETR file"));
+    for (mut data, client) in begun.collect::<Vec<_>>().into_iter().zip(&mut clients) {
+        let mut content = Vec::new();
+        data.read_to_end(&mut content).unwrap();
+        client.expect_reply(226);
+        assert_eq!(content.len(), 20_000);
+    }
+}
+
 /// Bytes a second in what follows; so many may come before the first pause.
 const RATE: u64 = 100_000;
 const FIRST: u64 = RATE / 8;

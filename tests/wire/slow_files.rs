@@ -1,14 +1,21 @@
 //! File systems that are slow, such as shares on a network: they delay their own clients only, who can leave
 //! them by ABOR or by going away.
 
-use std::sync::{Arc, RwLock};
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, RwLock};
 
-use ftpdlib::{DummyAuthorizer, Perm};
+use ftpdlib::{
+    Account, AuthFailed, Authorizer, Credentials, Directory, DummyAuthorizer, File, FileSystem,
+    Metadata, OpenMode, Perm, VirtualPath,
+};
 
 use crate::abort::stat_until;
-use crate::common::client::reset;
-use crate::common::made_up::{AllMadeUp, Gate, MadeUp};
-use crate::common::{Mode, PASSWORD, Record, Recorder, TestServer, USER};
+use crate::common::client::{expect_data_end, reset};
+use crate::common::made_up::{AllMadeUp, Gate, MadeUp, nothing_changes, refused};
+use crate::common::{
+    Mode, PASSWORD, Record, Recorder, TestServer, USER, cannot_reach_callbacks,
+};
 
 /// A server whose files are slow: they wait for the gate.
 fn slow_files() -> (TestServer, Gate, Arc<Record>) {
@@ -136,6 +143,106 @@ fn a_slow_upload_and_download_move_everything() {
         client.expect_alive();
     }
     assert_eq!(record.count("sent /000000 50"), 5);
+}
+
+/// A file that writes of several uploads may change, the first of which waits for the gate.
+#[derive(Clone, Default)]
+struct Shared {
+    content: Arc<Mutex<Vec<u8>>>,
+    gate: Gate,
+    writes: Arc<AtomicUsize>,
+}
+
+impl FileSystem for Shared {
+    fn metadata(&self, path: &VirtualPath) -> io::Result<Metadata> {
+        Ok(match path.is_root() {
+            true => Metadata::directory(0),
+            false => Metadata::file(0, 0),
+        })
+    }
+
+    fn open(&self, _: &VirtualPath, _: OpenMode) -> io::Result<Box<dyn File>> {
+        self.content.lock().unwrap().clear();
+        Ok(Box::new(Writer(self.clone(), 0)))
+    }
+
+    fn read_dir(&self, _: &VirtualPath) -> io::Result<Box<dyn Directory>> {
+        refused()
+    }
+
+    nothing_changes!();
+
+    fn is_slow(&self) -> bool {
+        true
+    }
+}
+
+/// Where it writes next.
+struct Writer(Shared, usize);
+
+impl File for Writer {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Ok(0)
+    }
+
+    fn write_all(&mut self, buf: &[u8]) -> io::Result<()> {
+        let Writer(file, at) = self;
+        if file.writes.fetch_add(1, Ordering::SeqCst) == 0 {
+            file.gate.pass();
+        }
+        let mut content = file.content.lock().unwrap();
+        let end = *at + buf.len();
+        let len = content.len().max(end);
+        content.resize(len, 0);
+        content[*at..end].copy_from_slice(buf);
+        *at = end;
+        Ok(())
+    }
+
+    fn seek(&mut self, _: u64) -> io::Result<()> {
+        refused()
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        Ok(0)
+    }
+
+    fn close(self: Box<Self>) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Authorizer for Shared {
+    fn authenticate(&self, credentials: &Credentials) -> Result<Account, AuthFailed> {
+        let files = Arc::new(self.clone());
+        Ok(Account::new(&*credentials.username, files).perm(Perm::ALL))
+    }
+}
+
+/// Else it could go into a file that the client has stored meanwhile, and been told that it is whole.
+#[test]
+fn abor_waits_for_what_is_being_written() {
+    if cannot_reach_callbacks() {
+        return;
+    }
+    let files = Shared::default();
+    let server = TestServer::with(|builder| builder.authorizer(files.clone()));
+    let (mut client, mut other) = (server.login(), server.login());
+    let mut data = client.begin("STOR file");
+    data.write_all(b"of the first one").unwrap();
+    while files.writes.load(Ordering::SeqCst) == 0 {
+        other.expect_alive();
+    }
+    client.line("ABOR");
+    for _ in 0..20 {
+        other.expect_alive();
+    }
+    assert!(client.is_silent());
+    files.gate.open();
+    client.expect_replies(&[426, 226]);
+    expect_data_end(data);
+    client.put("STOR file", "second");
+    assert_eq!(*files.content.lock().unwrap(), b"second");
 }
 
 #[test]

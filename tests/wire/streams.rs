@@ -170,6 +170,44 @@ fn downloads_that_wait_take_no_threads() {
     taps.wait_until(|state| (state.opened, state.dropped) == (20, 20));
 }
 
+/// Else a client that is gone without a word would be waited for as long as the file is silent.
+#[cfg(target_os = "linux")]
+#[test]
+fn whoever_waits_for_a_silent_file_is_asked_whether_he_is_there() {
+    if cannot_reach_callbacks() {
+        return;
+    }
+    let (server, taps) = taps();
+    let mut client = server.login();
+    // The kind of timer that the server's end of the control connection has: 2 is that of probes.
+    let socket = client.stream();
+    let hex = |addr: std::net::SocketAddr| match addr {
+        std::net::SocketAddr::V4(addr) => {
+            let ip = u32::from_ne_bytes(addr.ip().octets());
+            format!("{ip:08X}:{:04X}", addr.port())
+        }
+        std::net::SocketAddr::V6(_) => unreachable!("the tests' loopback is IPv4"),
+    };
+    let ends = [socket.peer_addr().unwrap(), socket.local_addr().unwrap()].map(hex);
+    let timer = || {
+        let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+        let mut rows = table.lines().map(|row| row.split_whitespace().collect());
+        let row = rows.find(|row: &Vec<&str>| row[1..3] == ends);
+        row.expect("the server's end")[5][..2].to_owned()
+    };
+    assert_ne!(timer(), "02");
+    let data = client.begin("RETR tap");
+    taps.wait_until(|state| state.opened == 1);
+    client.expect_alive();
+    // Before it come those that send again what was not acknowledged.
+    let begun = std::time::Instant::now();
+    while timer() != "02" {
+        assert!(begun.elapsed() < PATIENCE);
+        std::thread::yield_now();
+    }
+    drop(data);
+}
+
 #[test]
 fn whoever_leaves_or_gives_up_ends_the_source() {
     if cannot_reach_callbacks() {

@@ -189,6 +189,15 @@ impl Core {
         Ok(())
     }
 
+    /// See [`Effect::KeepAlive`](crate::session::interpreter::Effect::KeepAlive). It also finds out that the
+    /// client is gone without a word.
+    pub(super) fn keep_alive(&self) {
+        if let Err(error) = self.control.stream().keep_alive() {
+            let text = format!("cannot keep the control connection alive: {error}");
+            self.log(Level::Debug, &text);
+        }
+    }
+
     /// (Re)starts one of the session's own timers; zero stops it.
     ///
     /// One that each transfer stops stays where it is, to be moved on by the next; if none comes, it rings in

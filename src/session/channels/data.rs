@@ -222,6 +222,8 @@ impl Core {
         let sendfile = config.use_sendfile && !secured;
         let mut flow = Flow::send(source, offset, sendfile, manner, cx.now());
         if flow.may_starve() {
+            // It may be silent for ever, and nothing is asked of the client meanwhile.
+            self.keep_alive();
             if let (Dtp::Open { stream, .. }, true) = (&self.dtp, config.tcp_no_delay) {
                 stream.set_no_delay();
             }
@@ -409,7 +411,7 @@ impl Core {
                 Dtp::Open {
                     flow: Some(flow), ..
                 },
-            ) => flow.wake(),
+            ) => flow.wake(cx.now()),
             (
                 TAG_STALL,
                 Dtp::Open {
@@ -436,7 +438,15 @@ impl Core {
     }
 
     pub(super) fn abort(&mut self, now: Instant) {
-        self.end_flow(Verdict::Aborted, now);
+        let writes = match &mut self.dtp {
+            Dtp::Open {
+                flow: Some(flow), ..
+            } => flow.abort(),
+            _ => false,
+        };
+        if !writes {
+            self.end_flow(Verdict::Aborted, now);
+        }
     }
 
     /// The session is closed with whatever was under way.

@@ -42,12 +42,7 @@ impl Core {
             Effect::LogCommand(_) => {}
             Effect::Close => self.close_when_done(),
             Effect::Disconnect => self.close(cx),
-            Effect::KeepAlive => {
-                if let Err(error) = self.control.stream().keep_alive() {
-                    let text = format!("cannot keep the control connection alive: {error}");
-                    self.log(Level::Debug, &text);
-                }
-            }
+            Effect::KeepAlive => self.keep_alive(),
             Effect::StartTls => self.starts_tls = true,
             Effect::ProtectData => self.protect_data(cx),
             Effect::Listen => self.listen(cx),

@@ -11,6 +11,7 @@ use super::slot::{CONTROL, DATA};
 use crate::proto::escape::Escaped;
 use crate::session::interpreter::{Input, Unprotected};
 use crate::stream::Wants;
+use crate::tls::Tls;
 
 /// How far the control connection is on its way to TLS.
 pub(crate) enum Securing {
@@ -22,10 +23,11 @@ pub(crate) enum Securing {
 
 impl Core {
     /// Sends the replies in clear, then carries the handshake on, with nothing read or written in
-    /// between.
+    /// between. With implicit FTPS nothing is in clear: what has been said waits.
     pub(crate) fn secure_control(&mut self, cx: &mut Context<'_>) -> io::Result<Securing> {
         if self.starts_tls {
-            if !self.control.flush(cx)? {
+            let tls = self.common.config.tls.as_ref();
+            if !tls.is_some_and(Tls::is_implicit) && !self.control.flush(cx)? {
                 return Ok(Securing::Waits);
             }
             self.starts_tls = false;

@@ -14,8 +14,8 @@ use crate::session::note::{Decision, Note, QuestionId};
 /// that holds it panicked.
 ///
 /// Guards of one client nest: his commands go on when the last one has gone. A guard may outlive
-/// its client and its server. Leaking one ([`std::mem::forget`]) leaves the client waiting until
-/// his connection is closed.
+/// its client and its server. Leaking one ([`std::mem::forget`]) leaves the client waiting, and his
+/// session in its place when he hangs up, until a callback or the server ends it.
 #[must_use = "dropping it puts the client back at once"]
 pub struct Sleeping {
     // Dropped behind the word that is sent, so that the session wakes knowing it.

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use log::Level;
+
 use super::digest;
 use super::replies::not_logged_in;
 use super::state::{Data, Interpreter, Wait};
@@ -235,7 +237,11 @@ pub(super) fn drained(it: &mut Interpreter) {
                 let text = crate::fs::describe(&error);
                 it.finish(Reply::new(213, format!("End of status; {text}.")));
             }
-            _ => it.lost(),
+            // Another code would not end it.
+            _ => it.finish_at(
+                Level::Error,
+                Reply::new(213, "End of status; internal error."),
+            ),
         },
     );
 }

@@ -59,7 +59,8 @@ impl Interpreter {
             }
             input => self.take(table, input),
         }
-        if self.abor.is_some() && self.wants_line() {
+        // Also when no further line is taken: this one was.
+        if self.abor.is_some() && matches!(self.wait, Wait::Nothing) {
             match self.abor.take() {
                 Some(Abor::Run) => transfer::abor(self, b""),
                 Some(Abor::Refused(reply)) => self.finish(*reply),

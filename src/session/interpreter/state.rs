@@ -157,7 +157,7 @@ pub(crate) struct Interpreter {
     pub(super) transfer: Transfer,
     /// The job that opens an upload's target.
     pub(super) transfer_job: Option<(JobId, Then)>,
-    /// Replies of a transfer that ended while a STAT listing is on its way: they follow it.
+    /// What ends a transfer, and the session with it, while a STAT listing is on its way: it follows that.
     pub(super) held: Option<Vec<Effect>>,
     /// ABOR came in the midst of a command; it is done when that is.
     pub(super) abor: Option<Abor>,

@@ -145,17 +145,22 @@ impl Interpreter {
     fn end_transfer(&mut self, level: Level, reply: Reply) {
         self.transfer = Transfer::Idle;
         self.transfer_job = None;
-        match &mut self.held {
-            Some(held) => held.push(Effect::Reply(reply, level)),
-            None => self.reply(level, reply),
-        }
+        self.behind_listing(Effect::Reply(reply, level));
         if matches!(self.wait, Wait::Abort) {
             self.finish(Reply::new(226, "ABOR command successful."));
         }
         if self.quitting {
-            self.effect(Effect::Close);
+            self.behind_listing(Effect::Close);
         } else {
             self.reset_idle();
+        }
+    }
+
+    /// At once, unless a STAT listing is on its way.
+    fn behind_listing(&mut self, effect: Effect) {
+        match &mut self.held {
+            Some(held) => held.push(effect),
+            None => self.effect(effect),
         }
     }
 }

@@ -116,7 +116,7 @@ pub(crate) enum Effect {
         ascii: bool,
         slow: bool,
     },
-    /// Ends the running transfer with [`Verdict::Aborted`].
+    /// Ends the running transfer with [`Verdict::Aborted`], behind what is being written.
     Abort,
     AskProgress,
     /// (Re)starts a timer; a duration of zero stops it.

@@ -148,6 +148,27 @@ fn abor_ends_a_hash_and_so_does_the_end_of_the_session() {
 }
 
 #[test]
+fn abor_is_for_the_transfer_too_though_the_server_stops() {
+    let mut bench = ready();
+    bench.say("PASV");
+    bench.open_data();
+    bench.say("RETR abc");
+    bench.slow = true;
+    assert!(bench.all("HASH digits").is_empty());
+    let (id, job) = bench.jobs.pop_front().unwrap();
+    bench.feed(Input::Job(id, job.run()));
+    bench.feed(Input::Command(command::parse(b"ABOR")));
+    assert!(bench.feed(Input::Shutdown).is_empty() && !bench.closed);
+    let replies = [
+        "426 Aborted via ABOR.",
+        "426 Transfer aborted via ABOR.",
+        "226 ABOR command successful.",
+    ];
+    assert_eq!(bench.run_jobs(), replies);
+    assert!(bench.closed);
+}
+
+#[test]
 fn a_hash_is_no_idleness() {
     let mut bench = begun();
     assert!(bench.feed(Input::Timer(Timer::Idle)).is_empty());

@@ -431,6 +431,37 @@ fn a_listing_over_the_control_connection_is_not_broken_into() {
     assert_eq!(bench.code("NOOP"), 200);
 }
 
+/// `STAT /dir` while a transfer runs, of which the first line is out.
+fn listing_beside_a_transfer() -> Bench {
+    let mut bench = ready();
+    bench.say("RETR f");
+    bench.slow = true;
+    bench.all("STAT /dir");
+    let (id, job) = bench.jobs.pop_front().unwrap();
+    bench.feed(Input::Job(id, job.run()));
+    assert_eq!(bench.jobs.len(), 1);
+    bench
+}
+
+#[test]
+fn a_listing_over_the_control_connection_has_an_end_whatever_becomes_of_it() {
+    let mut bench = listing_beside_a_transfer();
+    let (id, _) = bench.jobs.pop_front().unwrap();
+    // To the client all that follows would else be a part of it.
+    assert_eq!(
+        bench.feed(Input::Job(id, Outcome::Lost)),
+        ["213 End of status; internal error."]
+    );
+    assert_eq!(bench.code("NOOP"), 200);
+
+    let mut bench = listing_beside_a_transfer();
+    assert!(bench.end(Verdict::Stalled, 10).is_empty() && !bench.closed);
+    let replies = bench.run_jobs();
+    let expected = ["213 End of status.", "421 Data connection timed out."];
+    assert_eq!(replies[replies.len() - 2..], expected);
+    assert!(bench.closed);
+}
+
 #[test]
 fn who_does_not_take_a_listing_is_idle() {
     let mut bench = ready();
