@@ -128,8 +128,8 @@ impl Context<'_> {
     /// has to wait. Then the channel is in the queue, and `ready` is called for it when those before it
     /// have had their turn; there is nothing else to do. See [heavy work](crate#the-contract).
     ///
-    /// Always false in the callback of one that has waited, and true without a queue where there is no
-    /// [current dispatcher](Context::key).
+    /// Always false in the callback of one that has waited. Where there is no
+    /// [current dispatcher](Context::key) nothing queues, whatever the answer.
     pub fn must_queue(&mut self, channel: Channel) -> bool {
         let pressed = self.engine.queue.is_pressed();
         if pressed {

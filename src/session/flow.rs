@@ -81,7 +81,7 @@ pub(crate) struct Flow {
     starved: bool,
     /// Cancels its job, if it has one, when it ends.
     job: Option<Canceller>,
-    /// It ends when a worker thread has written what it has.
+    /// It ends when its job is done.
     aborted: bool,
 }
 
@@ -311,10 +311,19 @@ impl Flow {
             )
     }
 
-    /// ABOR has come; true if it has to wait for a worker thread that writes. Its bytes could else go into what
-    /// the client stores next under that name.
-    pub(super) fn abort(&mut self) -> bool {
-        self.aborted = matches!(self.side, Side::Receive { file: None, .. });
+    /// Whether a worker thread has its file.
+    pub(super) fn has_job(&self) -> bool {
+        self.job.is_some()
+    }
+
+    /// ABOR has come. It waits for the job, if there is one, where that writes: its bytes could else go into what
+    /// the client stores next under that name. Elsewhere it waits only if no more jobs `may_be_left`.
+    pub(super) fn abort(&mut self, may_be_left: bool) -> bool {
+        let Some(job) = &self.job else { return false };
+        self.aborted = self.direction() == Direction::Received || !may_be_left;
+        if self.aborted {
+            job.cancel();
+        }
         self.aborted
     }
 
@@ -327,6 +336,15 @@ impl Flow {
     pub(super) fn job_done(&mut self, outcome: Outcome, now: Instant) -> Option<Verdict> {
         self.job = None;
         self.moved = now;
+        match self.take_back(outcome) {
+            // It was too late.
+            Some(Verdict::Complete) => Some(Verdict::Complete),
+            _ if self.aborted => Some(Verdict::Aborted),
+            verdict => verdict,
+        }
+    }
+
+    fn take_back(&mut self, outcome: Outcome) -> Option<Verdict> {
         match (&mut self.side, outcome) {
             (
                 Side::Send {
@@ -371,10 +389,7 @@ impl Flow {
             }
             (Side::Receive { file, buffer, .. }, Outcome::Stored(back, emptied, result)) => {
                 (*file, *buffer) = (Some(back), emptied);
-                match result {
-                    Ok(()) => self.aborted.then_some(Verdict::Aborted),
-                    Err(error) => Some(Verdict::File(error)),
-                }
+                result.err().map(Verdict::File)
             }
             (Side::Receive { .. }, Outcome::Done(Ok(()))) => Some(Verdict::Complete),
             (Side::Receive { .. }, Outcome::Done(Err(error))) => Some(Verdict::File(error)),

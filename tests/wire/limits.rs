@@ -271,7 +271,9 @@ fn the_end_of_a_pause_is_no_stall_either() {
     });
     server.write("file", sample(20_000));
     let mut clients: Vec<Client> = (0..24).map(|_| server.login()).collect();
-    let begun = clients.iter_mut().map(|client| client.begin_first("RETR file"));
+    let begun = clients
+        .iter_mut()
+        .map(|client| client.begin_first("RETR file"));
     for (mut data, client) in begun.collect::<Vec<_>>().into_iter().zip(&mut clients) {
         let mut content = Vec::new();
         data.read_to_end(&mut content).unwrap();

@@ -13,9 +13,7 @@ use ftpdlib::{
 use crate::abort::stat_until;
 use crate::common::client::{expect_data_end, reset};
 use crate::common::made_up::{AllMadeUp, Gate, MadeUp, nothing_changes, refused};
-use crate::common::{
-    Mode, PASSWORD, Record, Recorder, TestServer, USER, cannot_reach_callbacks,
-};
+use crate::common::{Mode, PASSWORD, Record, Recorder, TestServer, USER, cannot_reach_callbacks};
 
 /// A server whose files are slow: they wait for the gate.
 fn slow_files() -> (TestServer, Gate, Arc<Record>) {
@@ -65,6 +63,50 @@ fn abor_leaves_slow_files() {
     client.send("ABOR\r\nNOOP\r\n");
     client.expect_replies(&[426, 226, 200]);
     gate.open();
+    assert_eq!(client.fetch("RETR 000000").len(), 50);
+}
+
+/// Else a client could have as many jobs wait as he likes, with their files, in front of everybody else's.
+#[test]
+fn abor_leaves_no_more_than_a_few_jobs_behind() {
+    let (server, gate, _) = slow_files();
+    let (mut client, mut other) = (server.login(), server.login());
+    for _ in 0..4 {
+        client.send("SIZE 000000\r\nABOR\r\n");
+        client.expect_replies(&[426, 226]);
+    }
+    client.send("SIZE 000000\r\nABOR\r\n");
+    for _ in 0..20 {
+        other.expect_alive();
+    }
+    assert!(client.is_silent());
+    gate.open();
+    // One of those before may be done first.
+    let first = client.reply();
+    assert!(matches!(first.code, 213 | 426), "{first:?}");
+    client.expect_reply(226);
+    for _ in 0..10 {
+        client.expect("SIZE 000000", 213);
+    }
+}
+
+#[test]
+fn abor_leaves_no_more_than_a_few_transfers_behind() {
+    let (server, gate, _) = slow_files();
+    let (mut client, mut other) = (server.login(), server.login());
+    for left in 0..5 {
+        let data = client.begin("RETR 000000");
+        client.line("ABOR");
+        if left == 4 {
+            for _ in 0..20 {
+                other.expect_alive();
+            }
+            assert!(client.is_silent());
+            gate.open();
+        }
+        client.expect_replies(&[426, 226]);
+        expect_data_end(data);
+    }
     assert_eq!(client.fetch("RETR 000000").len(), 50);
 }
 

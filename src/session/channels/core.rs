@@ -45,6 +45,8 @@ pub(crate) struct Core {
     stopped: u8,
     /// Tells a flow's job from one of an earlier flow.
     pub(crate) flow_number: u32,
+    /// Jobs of flows that ABOR has ended, and that are not done yet.
+    pub(super) jobs_left: u8,
     /// What the client's transfers are held to, since the first one for which there is a limit.
     pub(super) rates: Option<Box<Rates>>,
     pub(crate) life: Life,
@@ -88,6 +90,7 @@ impl Core {
             timers: [None; OWN_TIMERS],
             stopped: 0,
             flow_number: 0,
+            jobs_left: 0,
             rates: None,
             life: Life::Open,
             awaits_drain: false,
@@ -244,9 +247,8 @@ impl Core {
         let may_be_here = matches!(job, Job::Warm(_)) || !job.is_of_slow_files();
         let slow = job.is_of_slow_files();
         let started = self.start(cx, pool, move || {
-            let outcome = caught(|| job.run()).unwrap_or(Outcome::Lost);
-            let outcome = closes_elsewhere(outcome, slow, || hands.clone());
-            handle.send(key, Box::new(note(outcome)));
+            let done = caught(|| closes_elsewhere(job.run(), slow, || hands.clone()));
+            handle.send(key, Box::new(note(done.unwrap_or(Outcome::Lost))));
         });
         match started {
             Ok(()) => true,

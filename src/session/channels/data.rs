@@ -22,7 +22,7 @@ use crate::session::interpreter::{End, Input, Progress, Verdict};
 use crate::session::limits::census::{Allowance, Counted, Direction};
 use crate::session::note::Note;
 use crate::session::per_loop::PerLoop;
-use crate::session::work::cancel::cancel;
+use crate::session::work::cancel::{MOST_LEFT, cancel};
 use crate::session::work::job::{Outcome, Source};
 use crate::stream::Stream;
 
@@ -371,20 +371,17 @@ impl Core {
     }
 
     pub(crate) fn flow_job_done(&mut self, cx: &mut Context<'_>, number: u32, outcome: Outcome) {
-        if number != self.flow_number {
-            return;
-        }
         // What a worker thread has made ready is little: it would queue as long as others for 1 MiB.
         let is_little = !matches!(outcome, Outcome::Warmed(..));
-        if let Dtp::Open {
-            flow: Some(flow), ..
-        } = &mut self.dtp
-        {
-            match flow.job_done(outcome, cx.now()) {
+        match &mut self.dtp {
+            Dtp::Open {
+                flow: Some(flow), ..
+            } if number == self.flow_number => match flow.job_done(outcome, cx.now()) {
                 Some(verdict) => self.end_flow(verdict, cx.now()),
                 None if is_little && !cx.is_over_time() => self.pump_now(cx),
                 None => self.pump(cx),
-            }
+            },
+            _ => self.jobs_left = self.jobs_left.saturating_sub(1),
         }
     }
 
@@ -438,15 +435,16 @@ impl Core {
     }
 
     pub(super) fn abort(&mut self, now: Instant) {
-        let writes = match &mut self.dtp {
-            Dtp::Open {
-                flow: Some(flow), ..
-            } => flow.abort(),
-            _ => false,
-        };
-        if !writes {
-            self.end_flow(Verdict::Aborted, now);
+        if let Dtp::Open {
+            flow: Some(flow), ..
+        } = &mut self.dtp
+        {
+            if flow.abort(self.jobs_left < MOST_LEFT) {
+                return;
+            }
+            self.jobs_left += u8::from(flow.has_job());
         }
+        self.end_flow(Verdict::Aborted, now);
     }
 
     /// The session is closed with whatever was under way.

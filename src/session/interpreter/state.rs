@@ -161,6 +161,8 @@ pub(crate) struct Interpreter {
     pub(super) held: Option<Vec<Effect>>,
     /// ABOR came in the midst of a command; it is done when that is.
     pub(super) abor: Option<Abor>,
+    /// Jobs that an ABOR has left, and that are not done yet.
+    pub(super) left: u8,
     /// No line is taken any more; the session ends with the transfer.
     pub(super) quitting: bool,
     /// The idle timer was started in this turn.
@@ -204,6 +206,7 @@ impl Interpreter {
             transfer_job: None,
             held: None,
             abor: None,
+            left: 0,
             quitting: false,
             idle_is_fresh: false,
         }

@@ -9,7 +9,7 @@ use super::state::{Abor, Interpreter, OnAbort, Wait};
 use super::vocabulary::Effect;
 use crate::proto::path::VirtualPath;
 use crate::proto::reply::Reply;
-use crate::session::work::cancel::cancel;
+use crate::session::work::cancel::{MOST_LEFT, cancel};
 use crate::session::work::job::{Files, Job, JobId, Outcome};
 use crate::session::work::pooled::{Pooled, Work};
 
@@ -18,7 +18,11 @@ impl Interpreter {
     /// all the same, and a client that leaves is not waited for.
     pub(crate) fn is_abortable(&self) -> bool {
         let abortable = match &self.wait {
-            Wait::Job { on_abort, .. } => !matches!(on_abort, OnAbort::Waits),
+            Wait::Job { on_abort, .. } => match on_abort {
+                OnAbort::Waits => false,
+                OnAbort::Leaves => self.left < MOST_LEFT,
+                OnAbort::Cancels(_) => true,
+            },
             Wait::Connect => true,
             _ => false,
         };
@@ -43,7 +47,10 @@ impl Interpreter {
             Wait::Job {
                 on_abort: OnAbort::Leaves,
                 ..
-            } => self.aborted(),
+            } => {
+                self.left = self.left.saturating_add(1);
+                self.aborted();
+            }
             Wait::Connect => {
                 self.close_data();
                 let text = "Can't open data connection: aborted via ABOR.";
@@ -127,8 +134,9 @@ impl Interpreter {
             } if waited == id => then(self, outcome),
             other => {
                 self.wait = other;
-                if let Some((_, then)) = self.transfer_job.take_if(|(waited, _)| *waited == id) {
-                    then(self, outcome);
+                match self.transfer_job.take_if(|(waited, _)| *waited == id) {
+                    Some((_, then)) => then(self, outcome),
+                    None => self.left = self.left.saturating_sub(1),
                 }
             }
         }

@@ -6,6 +6,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+/// Jobs of a client's commands that ABOR may leave behind before it waits for one of them to be done, and the
+/// same of his transfers: they queue for the worker threads, and hold files, for as long as a disk hangs.
+pub(crate) const MOST_LEFT: u8 = 4;
+
 /// What the work looks at.
 #[derive(Clone, Debug)]
 pub(crate) struct Cancel(Arc<AtomicBool>);

@@ -22,6 +22,7 @@ use crate::fs::{File, FileSystem};
 use crate::proto::command;
 use crate::session::config::Config;
 use crate::session::limits::census::{Bounds, Census};
+use crate::session::work::cancel::MOST_LEFT;
 use crate::session::work::digesting::Digested;
 use crate::session::work::job::{Job, JobId, Outcome, Source};
 
@@ -378,6 +379,25 @@ fn permissions_are_checked_on_the_path() {
     assert_eq!(bench.code("STOR incoming/x"), 150);
     bench.all("ABOR");
     assert_eq!(bench.code("STOU incoming/x"), 150);
+}
+
+#[test]
+fn abor_leaves_a_few_jobs_until_one_is_done() {
+    let mut bench = Bench::logged_in();
+    bench.files.file("/f", "");
+    bench.slow = true;
+    for _ in 0..MOST_LEFT {
+        bench.all("SIZE f");
+        assert!(bench.it.is_abortable());
+        let abor = Input::Command(command::parse(b"ABOR"));
+        assert_eq!(bench.feed(abor).len(), 2);
+    }
+    bench.all("SIZE f");
+    assert!(bench.it.is_busy() && !bench.it.is_abortable());
+    let (id, job) = bench.jobs.pop_front().unwrap();
+    assert!(bench.feed(Input::Job(id, job.run())).is_empty());
+    assert!(bench.it.is_abortable());
+    assert_eq!(bench.run_jobs(), ["213 0"]);
 }
 
 #[test]
