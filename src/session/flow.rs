@@ -76,6 +76,8 @@ pub(crate) struct Flow {
     looked: Option<(Instant, usize)>,
     /// Keeps the channel asleep while its bandwidth is spent.
     asleep: Option<Sleeping>,
+    /// So it has been since its last turn.
+    paused: bool,
     /// By what a file says that there is something to read, where it may have nothing.
     ready: Option<Ready>,
     starved: bool,
@@ -201,6 +203,7 @@ impl Flow {
             moved: now,
             looked: None,
             asleep: None,
+            paused: false,
             ready: None,
             starved: false,
             job: None,
@@ -241,12 +244,11 @@ impl Flow {
     /// Holds the channel asleep until [`wake`](Flow::wake).
     pub(super) fn sleep(&mut self, asleep: Sleeping) {
         self.asleep = Some(asleep);
+        self.paused = true;
     }
 
-    pub(super) fn wake(&mut self, now: Instant) {
+    pub(super) fn wake(&mut self) {
         self.asleep = None;
-        // Until now it was not the client's time.
-        self.moved = now;
     }
 
     pub(super) fn direction(&self) -> Direction {
@@ -304,7 +306,7 @@ impl Flow {
     /// Whether it waits for a worker thread, its bandwidth or its file, not for the client.
     pub(super) fn is_held(&self) -> bool {
         self.starved
-            || self.asleep.is_some()
+            || self.paused
             || matches!(
                 self.side,
                 Side::Send { source: None, .. } | Side::Receive { file: None, .. }

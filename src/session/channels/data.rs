@@ -408,7 +408,7 @@ impl Core {
                 Dtp::Open {
                     flow: Some(flow), ..
                 },
-            ) => flow.wake(cx.now()),
+            ) => flow.wake(),
             (
                 TAG_STALL,
                 Dtp::Open {

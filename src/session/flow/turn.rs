@@ -25,7 +25,7 @@ impl Flow {
     ) -> Turn {
         let mut left = BUDGET;
         self.watch_size(means.pool);
-        if mem::take(&mut self.starved) {
+        if mem::take(&mut self.starved) | mem::take(&mut self.paused) {
             // Until now it was not the client's time.
             self.moved = now;
         }
