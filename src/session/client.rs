@@ -146,7 +146,7 @@ impl Client {
             return Ok(false);
         }
         // One that is reset says so here.
-        let abortable = interpreter.is_abortable();
+        let (abortable, may_be_left) = (interpreter.is_abortable(), interpreter.may_be_left());
         match control.peek_line(cx.scratch())? {
             // With an argument it is an error, and no reason to stop.
             Some(Line::Command(command)) => {
@@ -155,8 +155,8 @@ impl Client {
             Some(Line::TooLong) => return Ok(false),
             None => {}
         }
-        // If not abortable: it may have closed only its sending side, and wait for the reply.
-        if control.is_at_end() && abortable {
+        // If not: it may have closed only its sending side, and wait for the reply.
+        if control.is_at_end() && may_be_left {
             let text = "the client left while its command ran";
             self.core.log(Level::Debug, text);
             self.core.close(cx);

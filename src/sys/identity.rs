@@ -223,6 +223,9 @@ mod system {
 
     use super::{Ids, groups};
 
+    /// What macOS takes (`NGROUPS_MAX`).
+    const MOST_GROUPS: usize = 16;
+
     /// The process is one user at a time.
     static TURN: Mutex<()> = Mutex::new(());
 
@@ -261,7 +264,10 @@ mod system {
             let own = groups()?;
             // On macOS and FreeBSD the first of them is the effective group, whatever it was: what
             // `setegid` puts there must not take the place of another.
-            let wanted = [&[ids.gid], &*ids.groups].concat();
+            let mut wanted = [&[ids.gid], &*ids.groups].concat();
+            if cfg!(target_vendor = "apple") {
+                wanted.truncate(MOST_GROUPS);
+            }
             if own != wanted {
                 set_groups(&wanted)?;
                 self.groups = Some(own);

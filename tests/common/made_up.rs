@@ -1,7 +1,7 @@
 //! A file system that is made up: as many files as a test likes, and as slow as it likes.
 
 use std::io;
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use ftpdlib::{
     Account, AuthFailed, Authorizer, Credentials, Directory, File, FileKind, FileSystem, Metadata,
@@ -12,22 +12,49 @@ use super::PATIENCE;
 
 /// A gate that a test opens; whoever comes before waits.
 #[derive(Clone, Default)]
-pub(crate) struct Gate(Arc<(Mutex<bool>, Condvar)>);
+pub(crate) struct Gate(Arc<(Mutex<State>, Condvar)>);
+
+#[derive(Default)]
+struct State {
+    open: bool,
+    /// How many have come.
+    came: usize,
+}
 
 impl Gate {
     pub(crate) fn open(&self) {
-        *self.0.0.lock().expect("no test panics here") = true;
+        self.state().open = true;
         self.0.1.notify_all();
     }
 
     pub(crate) fn is_open(&self) -> bool {
-        *self.0.0.lock().expect("no test panics here")
+        self.state().open
     }
 
     /// Waits until it is open, or for as long as a test waits at all.
     pub(crate) fn pass(&self) {
-        let closed = self.0.0.lock().expect("no test panics here");
-        drop(self.0.1.wait_timeout_while(closed, PATIENCE, |open| !*open));
+        let mut state = self.state();
+        state.came += 1;
+        self.0.1.notify_all();
+        self.wait_while(state, |state| !state.open);
+    }
+
+    /// Waits until so many have come to it.
+    pub(crate) fn until_reached_by(&self, count: usize) {
+        self.wait_while(self.state(), |state| state.came < count);
+        assert!(self.state().came >= count, "nobody comes");
+    }
+
+    fn wait_while(&self, state: MutexGuard<'_, State>, waits: impl Fn(&State) -> bool) {
+        let waited = self
+            .0
+            .1
+            .wait_timeout_while(state, PATIENCE, |state| waits(state));
+        drop(waited);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.0.lock().expect("no test panics here")
     }
 }
 

@@ -214,12 +214,13 @@ fn implicit_tls_comes_before_the_greeting() {
     }
 }
 
-/// Says something before the greeting.
-struct Herald;
+/// Says something before the greeting, and does something then.
+struct Says(fn(&mut Session<'_>));
 
-impl Handler for Herald {
+impl Handler for Says {
     fn on_connect(&mut self, session: &mut Session<'_>) {
         session.respond(Reply::new(120, "Soon."));
+        self.0(session);
     }
 }
 
@@ -227,7 +228,7 @@ impl Handler for Herald {
 fn what_comes_before_the_greeting_comes_in_implicit_tls_too() {
     let pki = Pki::new();
     let tls = pki.tls().implicit(true);
-    let server = TestServer::with(|builder| builder.tls(tls).handler(|_| Herald));
+    let server = TestServer::with(|builder| builder.tls(tls).handler(|_| Says(|_| {})));
     for version in VERSIONS {
         let socket = connect(server.addr());
         let mut ftps = Ftps::secured(socket, server.addr(), &pki.client(version));
@@ -235,6 +236,34 @@ fn what_comes_before_the_greeting_comes_in_implicit_tls_too() {
         ftps.expect_reply(220);
         ftps.log_in();
     }
+}
+
+#[test]
+fn nothing_goes_in_clear_before_implicit_tls() {
+    let pki = Pki::new();
+    let says_and = |then: fn(&mut Session<'_>)| {
+        let tls = pki.tls().implicit(true);
+        TestServer::with(|builder| builder.tls(tls).handler(move |_| Says(then)))
+    };
+    let sent_away: [fn(&mut Session<'_>); 2] = [
+        |session| session.answer(Reply::new(421, "No.")),
+        |session| session.close_when_done(),
+    ];
+    for then in sent_away {
+        let server = says_and(then);
+        let mut content = Vec::new();
+        connect(server.addr()).read_to_end(&mut content).unwrap();
+        assert_eq!(String::from_utf8(content).unwrap(), "");
+    }
+    // A greeting that takes its time.
+    let server = says_and(|session| {
+        let asleep = session.del_channel();
+        std::thread::spawn(|| drop(asleep));
+    });
+    let socket = connect(server.addr());
+    let mut ftps = Ftps::secured(socket, server.addr(), &pki.client(&TLS13));
+    ftps.expect_reply(120);
+    ftps.expect_reply(220);
 }
 
 #[test]

@@ -96,6 +96,8 @@ fn abor_leaves_no_more_than_a_few_transfers_behind() {
     let (mut client, mut other) = (server.login(), server.login());
     for left in 0..5 {
         let data = client.begin("RETR 000000");
+        // Its first bytes are being read.
+        gate.until_reached_by(left + 1);
         client.line("ABOR");
         if left == 4 {
             for _ in 0..20 {
@@ -139,6 +141,44 @@ fn whoever_leaves_slow_files_is_not_waited_for() {
             let left = events.iter().filter(|event| *event == "disconnect").count();
             left == 2
         });
+        gate.open();
+    }
+}
+
+/// As many jobs as may be left behind, and one that ABOR would have to wait for.
+#[test]
+fn nor_is_whoever_leaves_behind_abor() {
+    for leave in [drop::<std::net::TcpStream> as fn(_), reset] {
+        let (server, gate, record) = slow_files();
+        let mut client = server.login();
+        for _ in 0..4 {
+            client.send("SIZE 000000\r\nABOR\r\n");
+            client.expect_replies(&[426, 226]);
+        }
+        client.line("SIZE 000000");
+        gate.until_reached_by(5);
+        let stream = client.stream().try_clone().unwrap();
+        drop(client);
+        leave(stream);
+        record.wait_for("disconnect");
+
+        gate.open();
+
+        let (server, gate, record) = slow_files();
+        let mut client = server.login();
+        let mut transfers = Vec::new();
+        for at in 1..=5 {
+            transfers.push(client.begin("RETR 000000"));
+            gate.until_reached_by(at);
+            client.line("ABOR");
+            if at < 5 {
+                client.expect_replies(&[426, 226]);
+            }
+        }
+        let stream = client.stream().try_clone().unwrap();
+        drop(client);
+        leave(stream);
+        record.wait_for("disconnect");
         gate.open();
     }
 }

@@ -49,10 +49,13 @@ pub(crate) struct Control {
     reads: u32,
     at_end: bool,
     wants_write: bool,
+    /// Nothing is said before TLS: what there is to say waits for it.
+    mute: bool,
 }
 
 impl Control {
-    pub(crate) fn new(stream: Stream) -> Control {
+    /// `mute` until it is [secured](Control::secure), if nothing may go in clear.
+    pub(crate) fn new(stream: Stream, mute: bool) -> Control {
         Control {
             stream,
             lines: LineSplitter::new(),
@@ -64,6 +67,7 @@ impl Control {
             reads: 0,
             at_end: false,
             wants_write: false,
+            mute,
         }
     }
 
@@ -194,7 +198,7 @@ impl Control {
 
     fn flushed(&mut self, cx: &mut Context<'_>, sent: io::Result<()>) -> io::Result<bool> {
         match sent {
-            Ok(()) => Ok(true),
+            Ok(()) => Ok(!self.has_unsent()),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait_to_write(cx),
             Err(error) => Err(error),
         }
@@ -204,6 +208,9 @@ impl Control {
         &mut self,
         write: impl Fn(&mut Stream, &[u8]) -> io::Result<usize>,
     ) -> io::Result<()> {
+        if self.mute {
+            return Ok(());
+        }
         while self.sent < self.out.len() {
             match write(&mut self.stream, &self.out[self.sent..])? {
                 0 => return Err(io::ErrorKind::WriteZero.into()),
@@ -225,7 +232,7 @@ impl Control {
 
     /// Sends what the socket takes at once, of a session that is closed.
     pub(crate) fn flush_abandoned(&mut self) {
-        if self.sent < self.out.len() && !self.is_handshaking() {
+        if self.has_unsent() && self.may_speak() {
             // Whoever does not take it, or is gone, does not get it.
             let _ = self.stream.write(&self.out[self.sent..]);
         }
@@ -258,12 +265,18 @@ impl Control {
             tunnel.begin_with(rest);
         }
         self.stream.secure(tunnel);
+        self.mute = false;
         self.readable = true;
         self.unsure = true;
     }
 
     pub(crate) fn is_handshaking(&self) -> bool {
         self.stream.is_handshaking()
+    }
+
+    /// Nothing can be said in the midst of a handshake, nor before it where nothing goes in clear.
+    pub(super) fn may_speak(&self) -> bool {
+        !self.mute && !self.is_handshaking()
     }
 
     /// Carries the TLS handshake on; true when it is done.

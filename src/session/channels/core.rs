@@ -27,7 +27,7 @@ use crate::session::work::elsewhere::closes_elsewhere;
 use crate::session::work::job::{Job, Outcome};
 use crate::session::work::pool::{Pool, Refused};
 use crate::stream::Stream;
-use crate::tls::TlsSession;
+use crate::tls::{Tls, TlsSession};
 
 /// How long a client that is sent away has to take its last reply.
 const FAREWELL: Duration = Duration::from_secs(10);
@@ -80,11 +80,12 @@ impl Core {
             None => socket.local_addr()?,
         };
         let stream = Stream::new(socket);
+        let mute = common.config.tls.as_ref().is_some_and(Tls::is_implicit);
         let interpreter = Interpreter::new(Arc::clone(&common.config), seat, peer, local);
         Ok(Core {
             common,
             interpreter,
-            control: Control::new(stream),
+            control: Control::new(stream, mute),
             dtp: Dtp::Idle,
             inputs: VecDeque::new(),
             timers: [None; OWN_TIMERS],
@@ -175,8 +176,7 @@ impl Core {
     }
 
     pub(crate) fn take_leave(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        // Nothing can be said in the middle of a handshake.
-        if !self.control.is_handshaking() {
+        if self.control.may_speak() {
             if !self.control.flush_last(cx)? || !self.control.send_end(cx)? {
                 if self.life == Life::Leaving {
                     self.life = Life::Lingering;

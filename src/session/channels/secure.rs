@@ -11,7 +11,6 @@ use super::slot::{CONTROL, DATA};
 use crate::proto::escape::Escaped;
 use crate::session::interpreter::{Input, Unprotected};
 use crate::stream::Wants;
-use crate::tls::Tls;
 
 /// How far the control connection is on its way to TLS.
 pub(crate) enum Securing {
@@ -26,8 +25,7 @@ impl Core {
     /// between. With implicit FTPS nothing is in clear: what has been said waits.
     pub(crate) fn secure_control(&mut self, cx: &mut Context<'_>) -> io::Result<Securing> {
         if self.starts_tls {
-            let tls = self.common.config.tls.as_ref();
-            if !tls.is_some_and(Tls::is_implicit) && !self.control.flush(cx)? {
+            if self.control.may_speak() && !self.control.flush(cx)? {
                 return Ok(Securing::Waits);
             }
             self.starts_tls = false;

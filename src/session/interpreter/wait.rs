@@ -15,7 +15,7 @@ use crate::session::work::pooled::{Pooled, Work};
 
 impl Interpreter {
     /// Whether the command in progress waits for something that may be aborted: then ABOR may come
-    /// all the same, and a client that leaves is not waited for.
+    /// all the same.
     pub(crate) fn is_abortable(&self) -> bool {
         let abortable = match &self.wait {
             Wait::Job { on_abort, .. } => match on_abort {
@@ -29,10 +29,19 @@ impl Interpreter {
         abortable && self.abor.is_none()
     }
 
+    /// Whether a client that leaves is not waited for: nobody else would miss what his command waits for.
+    pub(crate) fn may_be_left(&self) -> bool {
+        match &self.wait {
+            Wait::Job { on_abort, .. } => !matches!(on_abort, OnAbort::Waits),
+            Wait::Connect | Wait::Abort => true,
+            _ => false,
+        }
+    }
+
     /// Whether the command in progress waits for something that is not the client's to bring about,
     /// so that it does no harm to look at what he sends meanwhile.
     pub(crate) fn is_busy(&self) -> bool {
-        matches!(self.wait, Wait::Job { .. } | Wait::Connect)
+        matches!(self.wait, Wait::Job { .. } | Wait::Connect | Wait::Abort)
     }
 
     /// ABOR, in the midst of a command.
