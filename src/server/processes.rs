@@ -36,8 +36,9 @@ impl Crew for OnProcesses {
         self.children.carry_out(order);
     }
 
+    /// Whoever has been accepted, and waits for his process to be born, is one of them.
     fn is_empty(&self) -> bool {
-        self.children.is_empty()
+        self.children.is_empty() && self.service.common.census.here() == 0
     }
 
     fn arrival(&mut self, arrival: Arrival) {

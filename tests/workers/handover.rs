@@ -62,7 +62,12 @@ fn one_server_follows_another_and_no_client_is_refused() {
             old = new;
         }
         done.store(true, Ordering::Relaxed);
-        assert!(clients.join().expect("no client is refused") > 0);
+        assert!(
+            clients
+                .join()
+                .unwrap_or_else(|_| panic!("{model}: a client was refused"))
+                > 0
+        );
     }
 }
 
