@@ -294,6 +294,17 @@ pub trait File: Send {
     }
 }
 
+/// Whether it is a file of the system's.
+#[cfg(unix)]
+pub(crate) fn has_descriptor(file: &dyn File) -> bool {
+    file.as_fd().is_some()
+}
+
+#[cfg(not(unix))]
+pub(crate) fn has_descriptor(_: &dyn File) -> bool {
+    false
+}
+
 /// An open directory.
 pub trait Directory: Send {
     /// Appends at most `max` further names to `into` (no `.` and `..`); false when there are no

@@ -168,6 +168,13 @@ impl Authorizer for Ten {
     }
 }
 
+fn ann(server: &TestServer) -> Client {
+    let mut client = Client::connect(server.addr());
+    client.expect_reply(220);
+    client.login_as("ann", "x");
+    client
+}
+
 #[test]
 fn all_sessions_of_a_user_share_his_quota() {
     let home = tempfile::tempdir().unwrap();
@@ -175,13 +182,7 @@ fn all_sessions_of_a_user_share_his_quota() {
     fs::create_dir(home.path().join("dir")).unwrap();
     fs::write(home.path().join("dir/before"), "1234").unwrap();
     let server = TestServer::with(|builder| builder.authorizer(users));
-    let login = || {
-        let mut client = Client::connect(server.addr());
-        client.expect_reply(220);
-        client.login_as("ann", "x");
-        client
-    };
-    let (mut one, mut two) = (login(), login());
+    let (mut one, mut two) = (ann(&server), ann(&server));
     one.put("STOR a", "12345");
     two.upload("STOR b", "123");
     assert_eq!(
@@ -196,7 +197,7 @@ fn all_sessions_of_a_user_share_his_quota() {
     one.expect("ALLO 4", 202);
     one.put("STOR c", "abcd");
     drop((one, two));
-    let mut again = login();
+    let mut again = ann(&server);
     again.expect("STOR d", 552);
     again.expect("DELE a", 250);
     again.put("STOR d", "12345");
@@ -212,13 +213,7 @@ fn a_quota_is_what_is_on_the_disk() {
     fs::create_dir(home.path().join("dir")).unwrap();
     std::os::unix::fs::symlink("dir", home.path().join("link")).unwrap();
     let server = TestServer::with(|builder| builder.authorizer(users));
-    let login = || {
-        let mut client = Client::connect(server.addr());
-        client.expect_reply(220);
-        client.login_as("ann", "x");
-        client
-    };
-    let (mut one, mut two) = (login(), login());
+    let (mut one, mut two) = (ann(&server), ann(&server));
     one.put("STOR dir/kept", "12345");
     one.expect("RNFR dir/kept", 350);
     one.expect("RNTO link/kept", 250);

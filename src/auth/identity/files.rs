@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use super::Identity;
-use crate::fs::{Directory, File, FileSystem, Metadata, OpenMode};
+use crate::fs::{Directory, File, FileSystem, Metadata, OpenMode, has_descriptor};
 use crate::proto::path::VirtualPath;
 
 /// `files` as `identity` may touch them.
@@ -170,16 +170,6 @@ impl FileAs {
     }
 }
 
-#[cfg(unix)]
-fn is_descriptor(file: &dyn File) -> bool {
-    file.as_fd().is_some()
-}
-
-#[cfg(not(unix))]
-fn is_descriptor(_: &dyn File) -> bool {
-    false
-}
-
 fn closed() -> io::Error {
     io::Error::other("the file is closed")
 }
@@ -219,7 +209,7 @@ impl File for FileAs {
     /// A descriptor's is told to whoever has it, for whatever it was opened.
     fn size(&self) -> io::Result<u64> {
         let file = self.file()?;
-        if is_descriptor(file) {
+        if has_descriptor(file) {
             return file.size();
         }
         self.identity.try_run(|| file.size())

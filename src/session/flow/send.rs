@@ -3,9 +3,8 @@
 use std::io;
 
 use super::cold::WINDOW;
-use super::source::file_has_descriptor;
 use super::{CHUNK, Flow, Side, Turn, interrupted};
-use crate::fs::File;
+use crate::fs::{File, has_descriptor};
 use crate::session::interpreter::Verdict;
 use crate::session::work::job::{Job, Source};
 use crate::session::work::warming::Warming;
@@ -157,7 +156,7 @@ fn write(stream: &mut Stream, bytes: &[u8], is_last: bool) -> io::Result<usize> 
 fn fetch(source: &mut Option<Source>, offset: u64) -> Turn {
     match source.take() {
         // The system keeps what was read.
-        Some(Source::File(file)) if file_has_descriptor(&*file) => {
+        Some(Source::File(file)) if has_descriptor(&*file) => {
             Turn::Job(Job::Warm(Warming::new(file, offset, WINDOW)))
         }
         Some(source) => Turn::Job(Job::Fill(source, Vec::new(), CHUNK)),
